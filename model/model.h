@@ -1,0 +1,327 @@
+/*
+ * model.h - the public face of model/: LeNet5 on MNIST-format data, as MindSpore's checkpoint lab
+ * trains it, with checkpoints that MindSpore loads.
+ *
+ * The life of a training: open a `struct model_dataset`, make a `struct model`, perhaps load a
+ * checkpoint into it, call model_train with callbacks, free. Conventions are those of
+ * storage/storage.h: result first, const options, error last (may be NULL), a code returned.
+ * Nothing here prints, exits or reads the environment.
+ *
+ * Letters: N images of a batch, C channels, H and W rows and columns, all tensors C-order.
+ *
+ * Exactness: for one seed, one dataset and one machine type, weights are the same bits whatever
+ * the number of threads, and whether the run was interrupted or not.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+#define MODEL_CODES(X)                                                        \
+    X(OK, "ok", "done")                                                       \
+    X(ARGUMENT, "argument", "an option has no such value")                    \
+    X(DATA, "data", "the dataset is damaged")                                 \
+    X(NOT_FOUND, "not_found", "no such file")                                 \
+    X(CORRUPT, "corrupt", "the checkpoint is damaged, or of another network") \
+    X(DISK, "disk", "the local disk refused")                                 \
+    X(CONFIG, "config", "the settings differ from the checkpoint's")          \
+    X(DIVERGED, "diverged", "the loss is NaN or Inf")                         \
+    X(STOPPED, "stopped", "stopped on request")                               \
+    X(BUG, "bug", "a bug, or no memory")
+
+enum model_code {
+#define MODEL_CODE_ENUM(id, name, text) MODEL_##id,
+    MODEL_CODES(MODEL_CODE_ENUM)
+#undef MODEL_CODE_ENUM
+};
+
+/* What went wrong; `message` is one whole sentence without a full stop. */
+struct model_error {
+    enum model_code code;
+    int system_errno; /* 0 when no system call failed */
+    char operation[32];
+    char target[1200];
+    char message[2048];
+    char hint[320];
+};
+
+const char *model_code_text(enum model_code code);
+const char *model_code_name(enum model_code code);
+
+/* ---- dataset -------------------------------------------------------------------------------- */
+
+enum model_split {
+    MODEL_TRAIN, /* train-images…, in the folder or its train/ */
+    MODEL_TEST   /* t10k-images…, in the folder or its test/ */
+};
+
+enum {
+    MODEL_IDX_SIDE = 28,   /* pixels, MNIST */
+    MODEL_INPUT_SIDE = 32, /* pixels after the lab's Resize */
+    MODEL_CLASSES = 10
+};
+
+/* Images of one split in memory: uint8 [n][28][28] as read, [n][32][32] resized; labels [n]. */
+struct model_dataset;
+
+/*
+ * Reads IDX images and labels, plain or gzipped, found by name as MindSpore finds them ("-images"
+ * and "idx3-ubyte" in the name). A wrong magic, a short or long file, other sizes than 28×28,
+ * unequal counts, a label over 9: MODEL_DATA, naming file and byte offset. No such files:
+ * MODEL_NOT_FOUND. binarize makes every pixel 0 or 255, as MindSpore 1.0 did.
+ */
+enum model_code model_dataset_open(struct model_dataset **dataset, const char *folder,
+                                   enum model_split split, bool binarize, struct model_error *err);
+void model_dataset_free(struct model_dataset *dataset);
+
+size_t model_dataset_size(const struct model_dataset *dataset);
+/* CRC-32 over pixels and labels as read: which data this was. */
+uint32_t model_dataset_crc32(const struct model_dataset *dataset);
+/* 28×28 bytes of image i, borrowed; and its label. */
+const uint8_t *model_dataset_image(const struct model_dataset *dataset, size_t i);
+uint8_t model_dataset_label(const struct model_dataset *dataset, size_t i);
+
+/* ---- the network ---------------------------------------------------------------------------- */
+
+/* Zero is not a default here: start from MODEL_CONFIG_INIT, the lab's values. */
+struct model_config {
+    uint64_t seed; /* of initial weights and every shuffle; < 2^63, checkpoints hold an int64 */
+    uint32_t batch_size; /* images, 1..65536 */
+    float learning_rate; /* >= 0, finite */
+    float momentum;      /* >= 0, finite */
+    float weight_decay;  /* >= 0 */
+    float loss_scale;    /* > 0 */
+    bool use_nesterov;
+    unsigned threads; /* 0: the cores this process may use */
+};
+#define MODEL_CONFIG_INIT                                                             \
+    {                                                                                 \
+        .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,        \
+        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .threads = 0 \
+    }
+
+/* LeNet5 of the lab with its optimizer state: 61,684 weights and as many moments, float32. */
+struct model;
+
+/* Weights are Normal(0.01) by seed, biases and moments 0. Bad values are MODEL_ARGUMENT. */
+enum model_code model_new(struct model **model, const struct model_config *config,
+                          struct model_error *err);
+void model_free(struct model *model);
+
+/* ---- where a training stands ---------------------------------------------------------------- */
+
+enum {
+    MODEL_RUN_MAX = 31
+}; /* bytes of a run's name, "20261124T081500Z-k3f9qa" */
+
+/*
+ * The state that rides in a checkpoint after MindSpore's own entries. Steps count batches. A run
+ * numbers its epochs from 1; cumulative_step goes on over runs that extend one another, and alone
+ * decides which images come next.
+ */
+struct model_state {
+    bool present; /* false: a foreign checkpoint, nothing below is known */
+    char run[MODEL_RUN_MAX + 1];
+    uint64_t epoch; /* of the run, 1-based; 0 before the first step */
+    uint64_t step;  /* in the epoch, 1-based, the last one done */
+    uint64_t steps_per_epoch;
+    uint64_t cumulative_step; /* batches since the first weights */
+    uint64_t base_step;       /* cumulative_step at which the run began */
+    uint64_t seed;
+    uint32_t batch_size;
+    uint32_t data_crc32; /* model_dataset_crc32 of what it was trained on */
+    char kernels[16];    /* "reference", … */
+};
+
+/* ---- checkpoints ---------------------------------------------------------------------------- */
+
+/* One tensor of a .ckpt file; the bytes belong to the struct model_checkpoint. */
+struct model_tensor {
+    const char *name; /* MindSpore's tag */
+    const char *type; /* "Float32", "Int64", … */
+    size_t rank;      /* number of dims; a scalar has rank 0 whatever way it was written */
+    const int64_t *dims;
+    const void *data; /* little-endian, C-order */
+    size_t size;      /* bytes */
+};
+
+/* How far a checkpoint's completeness is known. */
+enum model_completeness {
+    MODEL_UNVERIFIED,      /* foreign and without any sum */
+    MODEL_VERIFIED_OWN,    /* our last entry's count and CRC-32 fit */
+    MODEL_VERIFIED_TRAILER /* MindSpore's crc_num trailer fits */
+};
+
+/* A whole .ckpt in memory. */
+struct model_checkpoint;
+
+/*
+ * Reads and checks a .ckpt. Truncated anywhere, a flipped bit, empty, a directory, not protobuf,
+ * sizes that do not fit dims: MODEL_CORRUPT, saying what and where. No such file: MODEL_NOT_FOUND.
+ */
+enum model_code model_checkpoint_read(struct model_checkpoint **checkpoint, const char *path,
+                                      struct model_error *err);
+void model_checkpoint_free(struct model_checkpoint *checkpoint);
+size_t model_checkpoint_count(const struct model_checkpoint *checkpoint);
+const struct model_tensor *model_checkpoint_tensor(const struct model_checkpoint *checkpoint,
+                                                   size_t i);
+enum model_completeness model_checkpoint_completeness(const struct model_checkpoint *checkpoint);
+/* Our state entries, decoded; present is false for foreign files. */
+void model_checkpoint_state(const struct model_checkpoint *checkpoint, struct model_state *state);
+
+/*
+ * Writes the model as the lab does: 18 entries in MindSpore's order, then ours, then
+ * jobferry.crc32. Temporary name in the same folder, fsync, rename, fsync of the folder: path is
+ * whole or untouched. Mode 0644. Errors are MODEL_DISK.
+ */
+enum model_code model_save(const struct model *model, const struct model_state *state,
+                           const char *path, struct model_error *err);
+
+/*
+ * Loads weights, moments, learning rate and momentum by name. Missing or unexpected network
+ * entries and other shapes are MODEL_CORRUPT, listing missing and unexpected names; nothing is
+ * half-loaded. Entries tagged "jobferry.*", "epoch_num", "step_num", "global_step" are not
+ * unexpected. weights_only takes the eight network tensors and leaves the optimizer as it is (a
+ * file without optimizer entries is then fine).
+ */
+enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
+                           bool weights_only, struct model_error *err);
+
+/* The learning rate in use (a loaded checkpoint brings its own), and setting it. */
+float model_learning_rate(const struct model *model);
+void model_set_learning_rate(struct model *model, float learning_rate);
+
+/* ---- callbacks ------------------------------------------------------------------------------ */
+
+/* What a callback sees; borrowed for the call. */
+struct model_progress {
+    const struct model *model;
+    struct model_state state; /* after the step just done */
+    uint64_t epochs;          /* the run's total */
+    double loss;              /* of the step: the float32 widened */
+    double epoch_loss;        /* mean of the epoch's steps so far */
+    double epoch_seconds;     /* since the epoch (or the resume inside it) began */
+    double images_per_second; /* over those */
+};
+
+typedef enum model_code model_callback_fn(void *context, const struct model_progress *progress,
+                                          struct model_error *err);
+
+/*
+ * Hooks of one training, each may be NULL. Order: begin, (step_end…, epoch_end)…, end. `end` is
+ * called on normal completion and on a requested stop, not after an error. A code other than
+ * MODEL_OK ends the training with it.
+ */
+struct model_callback {
+    model_callback_fn *begin;
+    model_callback_fn *step_end;
+    model_callback_fn *epoch_end;
+    model_callback_fn *end;
+    void *context;
+};
+
+/* CheckpointConfig's parameters by MindSpore's names; start from MODEL_CHECKPOINTING_INIT. */
+struct model_checkpointing {
+    const char *folder;                    /* made when missing */
+    const char *prefix;                    /* already resolved, see model_free_prefix */
+    int64_t save_checkpoint_steps;         /* batches; 0: off */
+    int64_t save_checkpoint_seconds;       /* 0: off; ignored while steps > 0 */
+    int64_t keep_checkpoint_max;           /* files; 0: off */
+    int64_t keep_checkpoint_per_n_minutes; /* 0: off; ignored while max > 0 */
+    /* Told of each file once it is durable (the graph's too, state NULL); from the training thread.
+     */
+    void (*on_saved)(void *context, const char *path, const struct model_state *state);
+    void *context;
+};
+#define MODEL_CHECKPOINTING_INIT                                                                  \
+    {                                                                                             \
+        .folder = "ckpt", .prefix = "lenet", .save_checkpoint_steps = 1, .keep_checkpoint_max = 5 \
+    }
+
+/*
+ * ModelCheckpoint: saves `<prefix>-<epoch>_<step>.ckpt` and, once, `<prefix>-graph.meta`; evicts
+ * after the new file is durable, exact prefix match only. Values that MindSpore refuses, and those
+ * under which nothing is ever saved, are MODEL_ARGUMENT. Free with model_checkpointer_free after
+ * the training.
+ */
+enum model_code model_checkpointer_new(struct model_callback *callback,
+                                       const struct model_checkpointing *options,
+                                       struct model_error *err);
+void model_checkpointer_free(struct model_callback *callback);
+
+/*
+ * MindSpore's prefix rule over names of `.ckpt` files (in a folder, in a store, or both): writes
+ * prefix, or prefix_N with the next N, to out. names[i] are file names without folder.
+ */
+void model_free_prefix(char *out, size_t size, const char *prefix, const char *const *names,
+                       size_t count);
+
+/*
+ * LossMonitor: hands the lab's line, "epoch: 1 step 1875, loss is 0.23394052684307098", to print
+ * every per_print_times steps of the run (0: never). Free with model_loss_monitor_free.
+ */
+typedef void model_print_fn(void *context, const char *line);
+enum model_code model_loss_monitor_new(struct model_callback *callback, uint64_t per_print_times,
+                                       model_print_fn *print, void *context,
+                                       struct model_error *err);
+void model_loss_monitor_free(struct model_callback *callback);
+
+/* The shortest decimal text that reads back as the same double, as Python's repr; size >= 32. */
+void model_format_double(char *out, size_t size, double value);
+
+/* ---- training, evaluation, inference -------------------------------------------------------- */
+
+struct model_training {
+    struct model_state start; /* where to go on; present false: from step 0. run names the run */
+    uint64_t epochs;          /* the run's total; >= 1 */
+    const struct model_callback *callbacks;
+    size_t callback_count;
+    const atomic_bool *stop; /* when true: stop at the next step's end with MODEL_STOPPED */
+};
+
+/*
+ * Trains until `epochs` epochs of the run are done. The last batch is dropped when incomplete
+ * (drop_remainder), as in the lab. *state gets where it ended, also when stopped. A loss that is
+ * not finite ends it with MODEL_DIVERGED before any callback sees that step.
+ */
+enum model_code model_train(struct model *model, const struct model_dataset *dataset,
+                            const struct model_training *training, struct model_state *state,
+                            struct model_error *err);
+
+struct model_metrics {
+    double loss;     /* mean of the batches' mean losses */
+    double accuracy; /* correct / samples */
+    size_t samples;
+};
+
+/* Evaluates in order, batch_size of the model's config; drop_remainder as the lab. */
+enum model_code model_evaluate(struct model *model, const struct model_dataset *dataset,
+                               bool drop_remainder, struct model_metrics *metrics,
+                               struct model_error *err);
+
+/* Raw outputs of the network: logits[count][10] for the images first..first+count. */
+enum model_code model_predict(struct model *model, const struct model_dataset *dataset,
+                              size_t first, size_t count, float *logits, struct model_error *err);
+
+/*
+ * Draws images first..first+count in a grid, each titled "prediction: P, truth: T", blue when
+ * right, red when wrong; a PNG at path, written atomically.
+ */
+enum model_code model_draw_predictions(const char *path, const struct model_dataset *dataset,
+                                       size_t first, size_t count, const uint8_t *predictions,
+                                       struct model_error *err);
+
+/*
+ * Writes a small MNIST-format set of drawn digits under folder (train/ and test/, gzipped IDX):
+ * strokes under a random affine map, with random thickness and noise. The same seed gives the same
+ * bytes. Existing files are replaced atomically.
+ */
+enum model_code model_make_digits(const char *folder, size_t train, size_t test, uint64_t seed,
+                                  struct model_error *err);
+
+#endif

@@ -1,0 +1,6 @@
+#include "version.h"
+
+const char *jobferry_version(void)
+{
+    return JOBFERRY_VERSION;
+}

@@ -1,0 +1,81 @@
+/*
+ * backend.h - what a kind of place must be able to do; storage.c and copy.c know nothing else.
+ *
+ * Two backends: local.c (the file system) and s3/ (S3 and OBS). Both speak in parts, so the copy
+ * engine is one loop for every pair: read a range of the source, hand it to the destination's
+ * upload. For a folder an upload is a temporary file, a part a pwrite, completing it fsync and
+ * rename; for S3 they are the multipart requests, or one PUT when the whole fits one part.
+ */
+#ifndef STORAGE_BACKEND_H
+#define STORAGE_BACKEND_H
+
+#include "storage.h"
+
+/* What an upload may know beforehand. */
+struct upload_plan {
+    uint64_t size;    /* bytes of the whole; UINT64_MAX: unknown */
+    size_t part_size; /* every part but the last has this size */
+    int64_t mtime_ns; /* to keep with the object where the backend can; 0: none */
+};
+
+/* One upload under way. Each backend embeds it first in a struct of its own. */
+struct upload {
+    struct storage *store;
+    struct upload_plan plan;
+};
+
+struct backend {
+    enum storage_code (*stat)(struct storage *store, const char *key, struct storage_info *info,
+                              struct storage_error *err);
+    enum storage_code (*read)(struct storage *store, const char *key, uint64_t offset, void *data,
+                              size_t size, const char *etag, size_t *got, struct storage_info *info,
+                              struct storage_error *err);
+    enum storage_code (*remove)(struct storage *store, const char *key, struct storage_error *err);
+    enum storage_code (*remove_batch)(struct storage *store, const char *const *keys, size_t count,
+                                      size_t *removed, struct storage_error *err);
+    enum storage_code (*make_bucket)(struct storage *store, const char *key,
+                                     struct storage_error *err);
+
+    /*
+     * An upload: begin, parts numbered from 1 in any order and from several threads, then complete
+     * or abort, which both free it. Nothing is visible under key before complete returns OK; after
+     * abort, or a failed complete, key is as it was. crc32 is that of the part, or of the whole.
+     */
+    enum storage_code (*upload_begin)(struct upload **upload, struct storage *store,
+                                      const char *key, const struct upload_plan *plan,
+                                      struct storage_error *err);
+    enum storage_code (*upload_part)(struct upload *upload, unsigned number, const void *data,
+                                     size_t size, uint32_t crc32, struct storage_error *err);
+    enum storage_code (*upload_complete)(struct upload *upload, uint64_t size, uint32_t crc32,
+                                         enum storage_verified *verified,
+                                         struct storage_error *err);
+    void (*upload_abort)(struct upload *upload);
+
+    /* A lister embeds struct storage_lister first. */
+    enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
+                                     const char *prefix, bool recursive, struct storage_error *err);
+    enum storage_code (*lister_next)(struct storage_lister *lister, struct storage_entry *entry,
+                                     struct storage_error *err);
+    void (*lister_close)(struct storage_lister *lister);
+
+    void (*close)(struct storage *store);
+};
+
+/* Each backend embeds this first. retries counts requests that were sent again. */
+struct storage {
+    const struct backend *backend;
+    enum storage_kind kind;
+    char bucket[STORAGE_BUCKET_MAX + 1];
+    _Atomic uint64_t retries;
+};
+
+struct storage_lister {
+    struct storage *store;
+};
+
+enum storage_code local_open(struct storage **store, const struct storage_config *config,
+                             struct storage_error *err);
+enum storage_code s3_open(struct storage **store, const struct storage_url *url,
+                          const struct storage_config *config, struct storage_error *err);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * http.h - HTTP/1.1 requests over libcurl; the only header through which curl is reached.
+ *
+ * A `struct http` owns reactor threads, each with a curl multi of its own. http_perform hands a
+ * request to the least busy reactor and blocks its caller until the answer is whole, so that
+ * retries, part loops and listings above it are plain code, while connections, TLS and bodies are
+ * driven by a few threads. Easy handles are reused; connections are kept alive (at most 25 s idle:
+ * OBS closes at 30) and their number is capped.
+ *
+ * Redirects are not followed (each must be signed again), nothing is decoded, no signal is used.
+ * A transfer below 1 byte/s for stall_timeout_s is aborted. A reused connection that turns out dead
+ * is retried once for free, inside. Certificates are verified unless told otherwise.
+ */
+#ifndef STORAGE_HTTP_H
+#define STORAGE_HTTP_H
+
+#include "buf.h"
+#include "storage.h"
+
+#include <stdatomic.h>
+
+struct http;
+
+struct http_options {
+    unsigned connections_max;
+    unsigned connect_timeout_ms;
+    unsigned stall_timeout_s;
+    const char *ca_file; /* borrowed until http_new returns; NULL: the system's */
+    bool tls_insecure;
+    const atomic_bool *stop;
+};
+
+enum {
+    HTTP_HEADERS_MAX = 32,
+    HTTP_BODY_MAX = 8 * 1024 * 1024 /* bytes of a body without sink */
+};
+
+/* Everything is borrowed until http_perform returns. */
+struct http_request {
+    const char *method;         /* "GET", "HEAD", "PUT", "POST", "DELETE" */
+    const char *url;            /* whole, encoded */
+    const char *const *headers; /* "Name: value", as signed; Host is curl's own, from url */
+    size_t header_count;
+    const void *body; /* NULL: none; Content-Length is always sent for PUT and POST */
+    size_t body_size;
+    void *sink;           /* where the body of a 2xx answer goes; NULL: into response->body */
+    size_t sink_size;     /* a longer body is an error */
+    unsigned deadline_ms; /* of this one try; 0: none */
+};
+
+/* The answer. Text fields are "" and numbers 0 when the header was absent. */
+struct http_response {
+    int status;
+    size_t body_size; /* bytes that arrived, in sink or body */
+    struct buf body;  /* error documents, list pages */
+    uint64_t content_length;
+    bool has_content_length;
+    uint64_t range_total; /* from Content-Range "bytes a-b/total" */
+    bool has_range_total;
+    char etag[STORAGE_ETAG_MAX + 1]; /* quotes and W/ removed */
+    char request_id[96];             /* x-amz-request-id or x-obs-request-id */
+    bool is_obs;                     /* x-obs-request-id was there */
+    char date[64];                   /* Date, RFC 1123 */
+    char last_modified[64];
+    char location[1024];
+    char bucket_region[64]; /* x-amz-bucket-region */
+    char crc32[16];         /* x-amz-checksum-crc32: base64 of 4 bytes, big-endian */
+    char checksum_type[24]; /* x-amz-checksum-type: FULL_OBJECT or COMPOSITE */
+    char upload_id[128];    /* x-obs-uploadId */
+    unsigned retry_after_s;
+};
+
+void http_response_init(struct http_response *response);
+void http_response_release(struct http_response *response);
+void http_response_clear(struct http_response *response);
+
+enum storage_code http_new(struct http **http, const struct http_options *options,
+                           struct storage_error *err);
+void http_free(struct http *http); /* NULL is fine; no http_perform may be running */
+
+/*
+ * One request, one answer, whatever its status: STORAGE_OK means that a whole answer came.
+ * Otherwise STORAGE_UNREACHABLE (no connection, name, or time; certificate not trusted, with a
+ * hint that names the CA option), STORAGE_TRANSFER (it broke midway or stalled), STORAGE_STOPPED.
+ * response must be initialised and is cleared first.
+ */
+enum storage_code http_perform(struct http *http, const struct http_request *request,
+                               struct http_response *response, struct storage_error *err);
+
+#endif

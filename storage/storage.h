@@ -1,0 +1,333 @@
+/*
+ * storage.h - the public face of storage/: objects in S3, OBS and folders, and copies between them.
+ *
+ * One `struct storage` is one place: a bucket behind an endpoint, or the local file system. Every
+ * operation names objects by their whole key within that place: "MNIST/train/x.gz" in a bucket, a
+ * path in the file system. `storage_copy` moves objects between any two places in parallel; all
+ * else here is one object or one listing.
+ *
+ * Conventions, the same in model/model.h:
+ *   - the result object comes first, options are const structs whose zero value means "default",
+ *     the error comes last and may be NULL;
+ *   - functions return a code; STORAGE_OK is 0. The error, when given, then says what was being
+ *     done, on what, and what came back;
+ *   - X_new/X_open pairs with X_free/X_close; both take NULL;
+ *   - nothing here prints, exits, or reads the environment.
+ *
+ * Threads: every function may be called from any thread, also on the same `struct storage`.
+ */
+#ifndef STORAGE_H
+#define STORAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* One line per code: identifier, name for machines, sentence for people. */
+#define STORAGE_CODES(X)                                           \
+    X(OK, "ok", "done")                                            \
+    X(USAGE, "usage", "the request cannot be meant")               \
+    X(NOT_FOUND, "not_found", "no such bucket, object or file")    \
+    X(DENIED, "denied", "access denied or bad credentials")        \
+    X(UNREACHABLE, "unreachable", "the store cannot be reached")   \
+    X(TRANSFER, "transfer", "the transfer did not complete")       \
+    X(INTEGRITY, "integrity", "what arrived is not what was sent") \
+    X(DISK, "disk", "the local disk refused")                      \
+    X(HOSTILE, "hostile", "the key is refused")                    \
+    X(CHANGED, "changed", "the source changed while it was read")  \
+    X(CONFLICT, "conflict", "the store's state forbids it")        \
+    X(STOPPED, "stopped", "stopped on request")                    \
+    X(BUG, "bug", "a bug, or no memory")
+
+enum storage_code {
+#define STORAGE_CODE_ENUM(id, name, text) STORAGE_##id,
+    STORAGE_CODES(STORAGE_CODE_ENUM)
+#undef STORAGE_CODE_ENUM
+};
+
+/*
+ * What went wrong. `message` is one whole sentence without a full stop; `hint`, when not empty,
+ * says what to try. The other fields are its parts, for machines.
+ */
+struct storage_error {
+    enum storage_code code;
+    int system_errno;      /* 0 when no system call failed */
+    int http_status;       /* 0 when no answer came */
+    char service_code[64]; /* "NoSuchBucket", as the store said it */
+    char request_id[96];   /* the store's, for its support desk */
+    char operation[32];    /* "GET object", "open file" */
+    char target[1200];     /* the URL or path it was done on */
+    char message[2048];
+    char hint[320];
+};
+
+/* The sentence of a code; static storage. */
+const char *storage_code_text(enum storage_code code);
+/* The lower-case name of a code ("not_found"), for JSON; static storage. */
+const char *storage_code_name(enum storage_code code);
+
+/* ---- URLs ----------------------------------------------------------------------------------- */
+
+enum storage_kind {
+    STORAGE_LOCAL, /* file:///path and plain paths */
+    STORAGE_S3     /* s3://bucket/key and obs://bucket/key, which are the same thing */
+};
+
+enum {
+    STORAGE_KEY_MAX = 1024,  /* bytes of an object key: S3 and OBS limit, UTF-8 */
+    STORAGE_PATH_MAX = 4096, /* bytes of a local path with its NUL: PATH_MAX */
+    STORAGE_BUCKET_MAX = 63, /* bytes of a bucket name: S3 naming rules */
+    STORAGE_ETAG_MAX = 96    /* an MD5 in hex, a part count, and room for stores that invent */
+};
+
+/* A parsed URL. `key` is the object key without leading slash, or the local path; may be "". */
+struct storage_url {
+    enum storage_kind kind;
+    char bucket[STORAGE_BUCKET_MAX + 1];
+    char key[STORAGE_PATH_MAX];
+};
+
+/*
+ * Parses a URL or path. Any other scheme, "obs:/bucket", a bucket name that no store takes, or a
+ * key over STORAGE_KEY_MAX is STORAGE_USAGE, never a local folder.
+ */
+enum storage_code storage_url_parse(struct storage_url *url, const char *text,
+                                    struct storage_error *err);
+
+/* Writes the URL as a person would type it ("s3://b/k", "/path") into text; cut at size. */
+void storage_url_format(const struct storage_url *url, char *text, size_t size);
+
+/*
+ * Joins base and name with exactly one slash into out (base "" gives name). Returns false when
+ * size does not hold it.
+ */
+bool storage_join(char *out, size_t size, const char *base, const char *name);
+
+/*
+ * Whether name, relative to some destination, may be written below it: refuses "", absolute names,
+ * "." and ".." segments, empty segments ("//"), NUL and control bytes. One trailing slash is
+ * allowed. On refusal *why, when given, points at a static phrase.
+ */
+bool storage_name_is_safe(const char *name, const char **why);
+
+/* ---- opening a place ------------------------------------------------------------------------ */
+
+enum storage_signature {
+    STORAGE_SIGN_AUTO, /* obs for myhuaweicloud.com and stores that answer x-obs-request-id; else v4
+                        */
+    STORAGE_SIGN_V4,
+    STORAGE_SIGN_OBS,
+    STORAGE_SIGN_V2,
+    STORAGE_SIGN_NONE /* anonymous */
+};
+
+enum storage_addressing {
+    STORAGE_ADDRESSING_AUTO, /* virtual for AWS, OBS and stores known to refuse path style */
+    STORAGE_ADDRESSING_VIRTUAL,
+    STORAGE_ADDRESSING_PATH
+};
+
+/*
+ * How one side is reached. Strings are borrowed until storage_open returns. access_key,
+ * secret_key and session_token always come from one source; NULL or "" access_key is anonymous.
+ */
+struct storage_access {
+    const char *access_key;
+    const char *secret_key;
+    const char *session_token;
+    const char *endpoint; /* "https://host[:port]", "http://…" or a bare host; NULL: AWS's */
+    const char *region;   /* NULL: from an OBS or AWS endpoint, else us-east-1 */
+    const char *ca_file;  /* PEM bundle that replaces the system's; NULL: the system's */
+    enum storage_signature signature;
+    enum storage_addressing addressing;
+    bool tls_insecure;     /* do not verify certificates */
+    bool unsigned_payload; /* on plain http: sign UNSIGNED-PAYLOAD instead of the body's SHA-256 */
+};
+
+/* One line about one request, secrets removed; called from any thread. */
+typedef void storage_trace_fn(void *context, const char *line);
+
+/* Limits and hooks of one place. Zero means the default named beside each. */
+struct storage_config {
+    struct storage_access access;
+    unsigned connections_max;     /* requests in flight; 16 */
+    unsigned attempts_max;        /* tries of one request; 6 */
+    unsigned connect_timeout_ms;  /* 10,000 */
+    unsigned stall_timeout_s;     /* a transfer below 1 byte/s for so long is dead; 30 */
+    unsigned request_deadline_ms; /* all tries of one request together; 0: none */
+    const atomic_bool *stop;      /* when it turns true every call ends with STORAGE_STOPPED */
+    storage_trace_fn *trace;      /* NULL: none */
+    void *trace_context;
+};
+
+struct storage;
+
+/*
+ * Opens the place of url's bucket (no request is made) or the local file system. *store is the
+ * caller's, to close. A malformed endpoint is STORAGE_USAGE, an unreadable ca_file STORAGE_DISK.
+ */
+enum storage_code storage_open(struct storage **store, const struct storage_url *url,
+                               const struct storage_config *config, struct storage_error *err);
+
+/* Ends all connections, wipes the keys, frees. NULL is fine. No call may be in flight. */
+void storage_close(struct storage *store);
+
+enum storage_kind storage_kind(const struct storage *store);
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+/* What is known of one object or file. */
+struct storage_info {
+    uint64_t size;    /* bytes */
+    int64_t mtime_ns; /* Last-Modified, or the file's mtime; ns since 1970; 0 unknown */
+    char etag[STORAGE_ETAG_MAX + 1]; /* without quotes; "" for files */
+    bool has_crc32;                  /* the store keeps a CRC-32 of the whole object */
+    uint32_t crc32;
+    bool is_directory; /* a local folder */
+};
+
+/* HEAD. A missing bucket and a missing key are both STORAGE_NOT_FOUND; service_code tells them. */
+enum storage_code storage_stat(struct storage *store, const char *key, struct storage_info *info,
+                               struct storage_error *err);
+
+/* One row of a listing. Pointers live until the next call on the lister. */
+struct storage_entry {
+    const char *key; /* whole key or path; a prefix ends in '/'; NULL: the listing has ended */
+    bool is_prefix;  /* not an object: a common prefix, or a folder */
+    struct storage_info info;
+};
+
+struct storage_lister;
+
+/*
+ * Lists what begins with prefix, in key order (bytes). Recursive gives objects only; otherwise
+ * one level, prefixes included. A page at a time is held, whatever the number of objects. A local
+ * prefix names a folder with or without its slash. Opening makes no request.
+ */
+enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
+                                      const char *prefix, bool recursive,
+                                      struct storage_error *err);
+enum storage_code storage_lister_next(struct storage_lister *lister, struct storage_entry *entry,
+                                      struct storage_error *err);
+void storage_lister_close(struct storage_lister *lister);
+
+/* ---- one object ----------------------------------------------------------------------------- */
+
+/* How we know that the bytes are the right ones, best first. */
+enum storage_verified {
+    STORAGE_VERIFIED_CRC32, /* the store's CRC-32 of the whole equals ours */
+    STORAGE_VERIFIED_MD5,   /* Content-MD5 checked by the store, or its ETag is our MD5 */
+    STORAGE_VERIFIED_ETAG,  /* a multipart ETag computed from our parts equals the store's */
+    STORAGE_VERIFIED_SIZE   /* only the size could be compared */
+};
+const char *storage_verified_name(enum storage_verified verified); /* "crc32", … */
+
+/*
+ * Reads up to size bytes from offset into data; *got is less than size only at the object's end.
+ * When etag is not NULL and not "", the object must still have it, else STORAGE_CHANGED. info,
+ * when given, is filled from the answer.
+ */
+enum storage_code storage_read(struct storage *store, const char *key, uint64_t offset, void *data,
+                               size_t size, const char *etag, size_t *got,
+                               struct storage_info *info, struct storage_error *err);
+
+/*
+ * Reads a whole small object into a new NUL-terminated buffer of the caller's (free it). More than
+ * size_max bytes is STORAGE_TRANSFER.
+ */
+enum storage_code storage_get(struct storage *store, const char *key, size_t size_max, char **data,
+                              size_t *size, struct storage_error *err);
+
+/* Writes a whole object from memory, atomically: it is there whole, or as it was before. */
+enum storage_code storage_put(struct storage *store, const char *key, const void *data, size_t size,
+                              enum storage_verified *verified, struct storage_error *err);
+
+/*
+ * Writes an object of unknown length from a descriptor, in parts, until its end. Nothing becomes
+ * visible before the last byte is in. *size gets the number of bytes.
+ */
+enum storage_code storage_put_stream(struct storage *store, const char *key, int fd, uint64_t *size,
+                                     enum storage_verified *verified, struct storage_error *err);
+
+/* Removes one object or file (an empty folder too). A missing one is fine, as in S3. */
+enum storage_code storage_remove(struct storage *store, const char *key, struct storage_error *err);
+
+/*
+ * Removes keys[0..count), in batches of 1,000 where the store takes them. *removed counts those
+ * gone; the first refusal is the error, the others are still tried.
+ */
+enum storage_code storage_remove_batch(struct storage *store, const char *const *keys, size_t count,
+                                       size_t *removed, struct storage_error *err);
+
+/* Makes the store's bucket, or the folder with its parents. One that is ours already is fine. */
+enum storage_code storage_make_bucket(struct storage *store, const char *key,
+                                      struct storage_error *err);
+
+/* ---- copies --------------------------------------------------------------------------------- */
+
+/* What became of one object of a copy. Strings live during the call. */
+struct storage_copied {
+    const char *source;      /* key or path */
+    const char *destination; /* key or path */
+    uint64_t size;
+    uint32_t crc32; /* of the whole; meaningful when error is NULL */
+    enum storage_verified verified;
+    double seconds;
+    const struct storage_error *error; /* NULL: copied */
+};
+
+/* How far a copy is. total_* grow while the listing runs and are final when `listed`. */
+struct storage_progress {
+    uint64_t done_bytes, total_bytes;
+    uint64_t done_objects, total_objects;
+    bool listed;
+};
+
+/*
+ * One copy. When source_key names an object, it lands at destination_key (inside it, under its own
+ * last name, when destination_key ends in '/' or is a local folder). Otherwise, with recursive,
+ * the contents of the directory source_key land in destination_key, as moxing's copy_parallel and
+ * `cp -r src/. dst` do. Hooks are called one at a time, from worker threads.
+ */
+struct storage_copy {
+    struct storage *source;
+    const char *source_key;
+    struct storage *destination;
+    const char *destination_key;
+    bool recursive;
+    bool include_private;    /* also ".jobferry/" below source_key, which is else left out */
+    unsigned workers;        /* objects or parts in flight; default: 16 */
+    size_t part_size;        /* bytes of a range or part; default 8 MiB; at least 5 MiB to S3 */
+    uint64_t memory_max;     /* ceiling of all part buffers, bytes; default 256 MiB */
+    const atomic_bool *stop; /* NULL: never */
+    void (*on_object)(void *context, const struct storage_copied *copied);
+    void (*on_progress)(void *context, const struct storage_progress *progress);
+    void *context;
+};
+
+struct storage_summary {
+    uint64_t objects; /* copied */
+    uint64_t bytes;   /* of those */
+    uint64_t failed;
+    uint64_t retries; /* requests that were sent again */
+    double seconds;
+};
+
+/*
+ * Copies. Objects that fail do not stop the others; the first failure is the error and *summary
+ * counts them. A source that is missing or empty is STORAGE_NOT_FOUND. Keys that
+ * storage_name_is_safe refuses are STORAGE_HOSTILE, counted as failed. A source and destination
+ * that overlap are STORAGE_USAGE. Local files appear under their name only when whole and fsynced.
+ */
+enum storage_code storage_copy(const struct storage_copy *copy, struct storage_summary *summary,
+                               struct storage_error *err);
+
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+/* CRC-32 (IEEE 802.3, as zlib and gzip) of data, continuing from crc; begin with 0. */
+uint32_t storage_crc32(uint32_t crc, const void *data, size_t size);
+
+#endif

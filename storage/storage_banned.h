@@ -1,0 +1,9 @@
+/* storage_banned.h - functions that are never right here; using one is a compile error. Include it
+ * last. */
+#ifndef STORAGE_BANNED_H
+#define STORAGE_BANNED_H
+
+#pragma GCC poison sprintf vsprintf strcpy strcat strncpy strncat strtok gets atoi atol atof
+#pragma GCC poison gmtime localtime ctime asctime mktemp tmpnam system popen
+
+#endif
