@@ -1,0 +1,1 @@
+jobferry_test(test_url LIBS storage)
