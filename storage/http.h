@@ -46,9 +46,13 @@ struct http_request {
     void *sink;           /* where the body of a 2xx answer goes; NULL: into response->body */
     size_t sink_size;     /* a longer body is an error */
     unsigned deadline_ms; /* of this one try; 0: none */
+    bool ignores_stop;    /* cleaning up after a stop: give it a deadline_ms */
 };
 
-/* The answer. Text fields are "" and numbers 0 when the header was absent. */
+/*
+ * The answer. Text fields are "" and numbers 0 when the header was absent, or longer than its
+ * field: half a value is none.
+ */
 struct http_response {
     int status;
     size_t body_size; /* bytes that arrived, in sink or body */
@@ -68,11 +72,17 @@ struct http_response {
     char checksum_type[24]; /* x-amz-checksum-type: FULL_OBJECT or COMPOSITE */
     char upload_id[128];    /* x-obs-uploadId */
     unsigned retry_after_s;
+    bool is_untrusted; /* no answer: the server's certificate was refused; trying again is useless */
 };
 
 void http_response_init(struct http_response *response);
 void http_response_release(struct http_response *response);
 void http_response_clear(struct http_response *response);
+/*
+ * Takes one header line as it arrived (its line end may be there). A status line forgets what
+ * lines before it said, as after "100 Continue". For http.c.
+ */
+void http_response_header(struct http_response *response, const char *line, size_t size);
 
 enum storage_code http_new(struct http **http, const struct http_options *options,
                            struct storage_error *err);
@@ -82,7 +92,9 @@ void http_free(struct http *http); /* NULL is fine; no http_perform may be runni
  * One request, one answer, whatever its status: STORAGE_OK means that a whole answer came.
  * Otherwise STORAGE_UNREACHABLE (no connection, name, or time; certificate not trusted, with a
  * hint that names the CA option), STORAGE_TRANSFER (it broke midway or stalled), STORAGE_STOPPED.
- * response must be initialised and is cleared first.
+ * response must be initialised and is cleared first. A header without value ("Name:") is sent so.
+ * Proxies are those of curl's environment variables, but never for link-local addresses
+ * (169.254.0.0/16), where credential services live.
  */
 enum storage_code http_perform(struct http *http, const struct http_request *request,
                                struct http_response *response, struct storage_error *err);
