@@ -15,7 +15,7 @@
 enum {
     LENET_TENSORS = 8,
     LENET_PARAMETERS = 61684, /* float32 values of all eight */
-    LENET_INPUTS = 32 * 32,
+    LENET_INPUTS = MODEL_INPUT_SIDE * MODEL_INPUT_SIDE,
     /* Images per unit of work. Gradients are summed a block at a time in this fixed order, so the
        bits do not depend on how many threads share the blocks. */
     LENET_BLOCK = 16
@@ -50,8 +50,14 @@ struct lenet_parameters {
 struct lenet_parameters lenet_point(float *block);
 
 /*
+ * Fills a block with the lab's initial values: weights Normal(0, 0.01), biases 0. Each tensor draws
+ * from its own stream of the seed (random.h).
+ */
+void lenet_draw(float *block, uint64_t seed);
+
+/*
  * One way of computing the network; "reference" is im2col + sgemm. Every function works on one
- * block of up to LENET_BLOCK images and touches nothing but its workspace and outputs, so blocks
+ * block of 1 to LENET_BLOCK images and touches nothing but its workspace and outputs, so blocks
  * run on any thread.
  */
 struct lenet_kernels {
@@ -65,27 +71,38 @@ struct lenet_kernels {
     /*
      * Forward and backward. Adds nothing: writes to gradients (LENET_PARAMETERS floats) the sum
      * over the block of d(loss)/d(parameter), where loss is the block's sum of losses times scale
-     * (1/batch). Returns the block's sum of losses, unscaled; *correct counts right predictions.
+     * (1/batch, times the loss scale). Returns the block's sum of losses, unscaled.
      */
     double (*train)(const float *parameters, const float *inputs, const uint8_t *labels,
-                    size_t count, float scale, float *gradients, size_t *correct, void *workspace);
+                    size_t count, float scale, float *gradients, void *workspace);
 };
 
 extern const struct lenet_kernels lenet_reference;
 
 struct workers; /* threads.h */
 
+/* What one thread needs to work on a block. */
+struct lenet_bench {
+    float inputs[LENET_BLOCK * LENET_INPUTS];
+    uint8_t labels[LENET_BLOCK];
+    void *workspace; /* kernels->workspace_size bytes */
+};
+
+enum {
+    /* Blocks whose gradients are held at once: more of a batch go in further rounds, so memory is
+       bounded whatever the batch size. */
+    LENET_ROUND = 16
+};
+
 /* Public as `struct model`. weights and moments are one block each, order of lenet_tensors. */
 struct model {
     struct model_config config; /* learning_rate and momentum are the ones in use */
     const struct lenet_kernels *kernels;
     struct workers *workers;
-    float *weights;    /* [LENET_PARAMETERS] */
-    float *moments;    /* [LENET_PARAMETERS] */
-    float *gradients;  /* [blocks of a batch][LENET_PARAMETERS] */
-    float *inputs;     /* [batch][32][32], rescaled */
-    uint8_t *labels;   /* [batch] */
-    void **workspaces; /* one a thread */
+    struct lenet_bench **benches; /* one a thread */
+    float *weights;               /* [LENET_PARAMETERS] */
+    float *moments;               /* [LENET_PARAMETERS] */
+    float *gradients;             /* [LENET_ROUND][LENET_PARAMETERS] */
 };
 
 #endif
