@@ -71,6 +71,7 @@ struct http_response {
     char crc32[16];         /* x-amz-checksum-crc32: base64 of 4 bytes, big-endian */
     char checksum_type[24]; /* x-amz-checksum-type: FULL_OBJECT or COMPOSITE */
     char upload_id[128];    /* x-obs-uploadId */
+    char mtime[40];         /* x-amz-meta-mtime or x-obs-meta-mtime */
     unsigned retry_after_s;
     bool is_untrusted; /* no answer: the server's certificate was refused; trying again is useless */
 };
