@@ -66,6 +66,8 @@ struct storage {
     const struct backend *backend;
     enum storage_kind kind;
     char bucket[STORAGE_BUCKET_MAX + 1];
+    char
+        place[320]; /* the endpoint, so that equal buckets of two stores are told apart; "" local */
     _Atomic uint64_t retries;
 };
 

@@ -72,8 +72,9 @@ struct http_response {
     char checksum_type[24]; /* x-amz-checksum-type: FULL_OBJECT or COMPOSITE */
     char upload_id[128];    /* x-obs-uploadId */
     char mtime[40];         /* x-amz-meta-mtime or x-obs-meta-mtime */
+    bool etag_is_opaque;    /* encrypted with a key of KMS or the caller: the ETag is no MD5 */
     unsigned retry_after_s;
-    bool is_untrusted; /* no answer: the server's certificate was refused; trying again is useless */
+    bool is_untrusted; /* no answer: the certificate was refused; trying again is useless */
 };
 
 void http_response_init(struct http_response *response);

@@ -34,6 +34,8 @@ static const struct text_header text_headers[] = {
     TEXT_HEADER("x-amz-checksum-crc32", crc32),
     TEXT_HEADER("x-amz-checksum-type", checksum_type),
     TEXT_HEADER("x-obs-uploadid", upload_id),
+    TEXT_HEADER("x-amz-meta-mtime", mtime),
+    TEXT_HEADER("x-obs-meta-mtime", mtime),
 };
 
 enum {
@@ -128,6 +130,17 @@ static void take_number(struct http_response *response, const char *line, size_t
     }
 }
 
+/* SSE-KMS and SSE-C, in AWS's words and in OBS's; plain AES256 keeps the MD5. */
+static bool is_opaque_encryption(const char *line, size_t name_size, const char *value, size_t size)
+{
+    if (name_is(line, name_size, "x-amz-server-side-encryption") ||
+        name_is(line, name_size, "x-obs-server-side-encryption")) {
+        return memmem(value, size, "kms", 3) != NULL;
+    }
+    return name_is(line, name_size, "x-amz-server-side-encryption-customer-algorithm") ||
+           name_is(line, name_size, "x-obs-server-side-encryption-customer-algorithm");
+}
+
 void http_response_header(struct http_response *response, const char *line, size_t size)
 {
     while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r' || line[size - 1] == ' ' ||
@@ -151,6 +164,9 @@ void http_response_header(struct http_response *response, const char *line, size
     size_t value_size = (size_t)(end - value);
     if (name_is(line, name_size, "x-obs-request-id")) {
         response->is_obs = true;
+    }
+    if (is_opaque_encryption(line, name_size, value, value_size)) {
+        response->etag_is_opaque = true;
     }
     for (size_t i = 0; i < sizeof text_headers / sizeof *text_headers; i++) {
         const struct text_header *header = &text_headers[i];

@@ -184,6 +184,7 @@ struct storage_info {
     uint64_t size;    /* bytes */
     int64_t mtime_ns; /* Last-Modified, or the file's mtime; ns since 1970; 0 unknown */
     char etag[STORAGE_ETAG_MAX + 1]; /* without quotes; "" for files */
+    bool etag_is_opaque;             /* never an MD5: encrypted with a key of KMS or the caller */
     bool has_crc32;                  /* the store keeps a CRC-32 of the whole object */
     uint32_t crc32;
     bool is_directory; /* a local folder */
