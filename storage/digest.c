@@ -1,0 +1,126 @@
+#include "digest.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage_banned.h"
+
+struct md5 {
+    EVP_MD_CTX *context;
+    bool failed;
+};
+
+bool digest_md5(uint8_t out[MD5_SIZE], const void *data, size_t size)
+{
+    return EVP_Digest(data, size, out, NULL, EVP_md5(), NULL) == 1;
+}
+
+bool digest_sha1(uint8_t out[SHA1_SIZE], const void *data, size_t size)
+{
+    return EVP_Digest(data, size, out, NULL, EVP_sha1(), NULL) == 1;
+}
+
+bool digest_sha256(uint8_t out[SHA256_SIZE], const void *data, size_t size)
+{
+    return EVP_Digest(data, size, out, NULL, EVP_sha256(), NULL) == 1;
+}
+
+static bool hmac(const EVP_MD *algorithm, uint8_t *out, const void *key, size_t key_size,
+                 const void *data, size_t size)
+{
+    return key_size <= INT_MAX &&
+           HMAC(algorithm, key, (int)key_size, data, size, out, NULL) != NULL;
+}
+
+bool digest_hmac_sha1(uint8_t out[SHA1_SIZE], const void *key, size_t key_size, const void *data,
+                      size_t size)
+{
+    return hmac(EVP_sha1(), out, key, key_size, data, size);
+}
+
+bool digest_hmac_sha256(uint8_t out[SHA256_SIZE], const void *key, size_t key_size,
+                        const void *data, size_t size)
+{
+    return hmac(EVP_sha256(), out, key, key_size, data, size);
+}
+
+struct md5 *md5_new(void)
+{
+    struct md5 *md5 = calloc(1, sizeof *md5);
+    if (!md5) {
+        return NULL;
+    }
+    md5->context = EVP_MD_CTX_new();
+    if (!md5->context || EVP_DigestInit_ex(md5->context, EVP_md5(), NULL) != 1) {
+        md5_free(md5);
+        return NULL;
+    }
+    return md5;
+}
+
+void md5_add(struct md5 *md5, const void *data, size_t size)
+{
+    if (EVP_DigestUpdate(md5->context, data, size) != 1) {
+        md5->failed = true;
+    }
+}
+
+bool md5_finish(struct md5 *md5, uint8_t out[MD5_SIZE])
+{
+    return EVP_DigestFinal_ex(md5->context, out, NULL) == 1 && !md5->failed;
+}
+
+void md5_free(struct md5 *md5)
+{
+    if (md5) {
+        EVP_MD_CTX_free(md5->context);
+        free(md5);
+    }
+}
+
+void digest_add_hex(struct buf *out, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++) {
+        buf_format(out, "%02x", bytes[i]);
+    }
+}
+
+void digest_add_base64(struct buf *out, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    while (size > 0) {
+        unsigned char text[65];
+        size_t piece = size < 48 ? size : 48; /* a multiple of 3: no padding inside */
+        int length = EVP_EncodeBlock(text, bytes, (int)piece);
+        buf_add(out, text, (size_t)length);
+        bytes += piece;
+        size -= piece;
+    }
+}
+
+bool digest_decode_base64(void *out, size_t size, const char *text)
+{
+    unsigned char bytes[66];
+    assert(size > 0 && size <= 64);
+    size_t length = (size + 2) / 3 * 4;
+    size_t padding = length / 4 * 3 - size;
+    if (strlen(text) != length || strcspn(text, "=") != length - padding) {
+        return false;
+    }
+    if (EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)length) != (int)(length / 4 * 3)) {
+        return false;
+    }
+    memcpy(out, bytes, size);
+    return true;
+}
+
+void digest_wipe(void *data, size_t size)
+{
+    OPENSSL_cleanse(data, size);
+}
