@@ -1,0 +1,14 @@
+/* graph_meta.h - the text of "<prefix>-graph.meta": the network, its loss, its optimizer. */
+#ifndef MODEL_GRAPH_META_H
+#define MODEL_GRAPH_META_H
+
+#include <stddef.h>
+
+enum {
+    GRAPH_META_SIZE = 4096
+};
+
+/* Writes the text, always the same, to out; returns its length. */
+size_t graph_meta_text(char *out, size_t size);
+
+#endif
