@@ -61,9 +61,13 @@ struct backend {
     void (*close)(struct storage *store);
 };
 
-/* Each backend embeds this first. retries counts requests that were sent again. */
+/*
+ * Each backend embeds this first. retries counts requests that were sent again. stop is set by
+ * storage_open.
+ */
 struct storage {
     const struct backend *backend;
+    const atomic_bool *stop; /* NULL: never */
     enum storage_kind kind;
     char bucket[STORAGE_BUCKET_MAX + 1];
     char

@@ -1,0 +1,314 @@
+/*
+ * files.c - files that appear whole, and the folders they stand in. The walk is files_walk.c.
+ */
+#include "files.h"
+
+#include "storage_error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "storage_banned.h"
+
+enum {
+    RANDOM_CHARACTERS = 6,
+    TEMPORARY_TRIES = 16,
+    TEMPORARY_NAME_MAX = 230, /* of the name kept in it, so that all stays below NAME_MAX */
+    FILE_MODE = 0666,         /* both are cut by the umask */
+    FOLDER_MODE = 0777
+};
+
+/* As storage_fail_errno, for writing: there a missing or wrong kind of path is no "not found". */
+static enum storage_code fail_write(struct storage_error *err, const char *operation,
+                                    const char *path, int system_errno)
+{
+    enum storage_code code = STORAGE_DISK;
+    if (system_errno == ENOTDIR || system_errno == EISDIR || system_errno == EEXIST ||
+        system_errno == ENOTEMPTY) {
+        code = STORAGE_CONFLICT;
+    }
+    storage_fail_errno(err, operation, path, system_errno);
+    if (err) {
+        err->code = code;
+    }
+    if (code == STORAGE_CONFLICT) {
+        storage_hint(err, "a file stands where a folder must be, or the reverse");
+    } else if (system_errno == ENOSPC || system_errno == EDQUOT) {
+        storage_hint(err, "make room there, or name another folder");
+    }
+    return code;
+}
+
+/* ---- folders ----------------------------------------------------------------------------------
+ */
+
+/* Writes the folder that holds path: "a/b" is in "a", "b" in ".", "/b" in "/". */
+static void folder_of(char out[STORAGE_PATH_MAX], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    if (!slash) {
+        snprintf(out, STORAGE_PATH_MAX, ".");
+    } else {
+        snprintf(out, STORAGE_PATH_MAX, "%.*s", (int)(length ? length : 1), path);
+    }
+}
+
+/* Makes the names in a folder durable. A file system that cannot says EINVAL; it need not. */
+static enum storage_code sync_folder(const char *path, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail_write(err, "open folder", path, errno);
+    }
+    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) {
+        code = fail_write(err, "sync folder", path, errno);
+    }
+    close(fd);
+    return code;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* One folder whose parent is there, or is not: *parent_missing. */
+static enum storage_code make_one(const char *path, bool *parent_missing, struct storage_error *err)
+{
+    char parent[STORAGE_PATH_MAX];
+    *parent_missing = false;
+    if (mkdir(path, FOLDER_MODE) == 0) {
+        folder_of(parent, path);
+        return sync_folder(parent, err);
+    }
+    if (errno == ENOENT) {
+        *parent_missing = true;
+        return STORAGE_OK;
+    }
+    int failure = errno;
+    /* a read-only parent may say EROFS or EACCES before it says EEXIST */
+    return is_folder(path) ? STORAGE_OK : fail_write(err, "make folder", path, failure);
+}
+
+enum storage_code files_make_folder(const char *path, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    bool missing = false;
+    char whole[STORAGE_PATH_MAX];
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    if (length == 0) {
+        return STORAGE_OK;
+    }
+    if (length >= sizeof whole) {
+        return fail_write(err, "make folder", path, ENAMETOOLONG);
+    }
+    memcpy(whole, path, length);
+    whole[length] = '\0';
+    code = make_one(whole, &missing, err);
+    /* from the top down, only when something is missing */
+    for (size_t i = 1; missing && code == STORAGE_OK && i <= length; i++) {
+        bool above_missing = false;
+        if (whole[i] == '/' || i == length) {
+            whole[i] = '\0';
+            code = make_one(whole, &above_missing, err);
+            whole[i] = i == length ? '\0' : '/';
+        }
+        if (code == STORAGE_OK && above_missing) {
+            code = fail_write(err, "make folder", path, ENOENT); /* removed under our hands */
+        }
+    }
+    return code;
+}
+
+enum storage_code files_resolve(char out[STORAGE_PATH_MAX], const char *path,
+                                struct storage_error *err)
+{
+    char head[STORAGE_PATH_MAX];
+    const char *rest = "";
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    if (length >= sizeof head) {
+        return storage_fail_errno(err, "resolve", path, ENAMETOOLONG);
+    }
+    memcpy(head, path, length);
+    head[length] = '\0';
+    size_t cut = length;
+    char real[PATH_MAX];
+    while (!realpath(*head ? head : ".", real)) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return storage_fail_errno(err, "resolve", path, errno);
+        }
+        /* what does not exist has no links: keep its name */
+        while (cut > 0 && head[cut - 1] != '/') {
+            cut--;
+        }
+        rest = path + cut;
+        while (cut > 1 && head[cut - 1] == '/') {
+            cut--;
+        }
+        head[cut] = '\0';
+    }
+    bool fits = *rest ? storage_join(out, STORAGE_PATH_MAX, real, rest)
+                      : (size_t)snprintf(out, STORAGE_PATH_MAX, "%s", real) < STORAGE_PATH_MAX;
+    length = fits ? strlen(out) : 0;
+    while (length > 1 && out[length - 1] == '/') {
+        out[--length] = '\0';
+    }
+    return fits ? STORAGE_OK : storage_fail_errno(err, "resolve", path, ENAMETOOLONG);
+}
+
+int64_t files_mtime_ns(const struct stat *status)
+{
+    return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
+}
+
+/* ---- drafts -----------------------------------------------------------------------------------
+ */
+
+/* "dir/name" is drafted as "dir/.name.<random>.part". */
+static bool name_temporary(struct files_draft *draft)
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz012345"; /* 32: no bias */
+    unsigned char bytes[RANDOM_CHARACTERS];
+    char text[RANDOM_CHARACTERS + 1] = "";
+    const char *slash = strrchr(draft->path, '/');
+    const char *name = slash ? slash + 1 : draft->path;
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        text[i] = alphabet[bytes[i] % 32];
+    }
+    int size = snprintf(draft->temporary, sizeof draft->temporary, "%.*s.%.*s.%s.part",
+                        (int)(name - draft->path), draft->path, TEMPORARY_NAME_MAX, name, text);
+    return size > 0 && (size_t)size < sizeof draft->temporary;
+}
+
+static int open_temporary(struct files_draft *draft)
+{
+    int fd = -1;
+    for (int i = 0; i < TEMPORARY_TRIES && fd < 0; i++) {
+        if (!name_temporary(draft)) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        fd = open(draft->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+        if (fd < 0 && errno != EEXIST) {
+            return -1;
+        }
+    }
+    return fd;
+}
+
+enum storage_code files_draft_open(struct files_draft *draft, const char *path, uint64_t size,
+                                   struct storage_error *err)
+{
+    char folder[STORAGE_PATH_MAX];
+    size_t length = strlen(path);
+    draft->fd = -1;
+    if (length >= sizeof draft->path) {
+        return fail_write(err, "create file", path, ENAMETOOLONG);
+    }
+    memcpy(draft->path, path, length + 1);
+    if (length == 0 || path[length - 1] == '/' || is_folder(path)) {
+        return fail_write(err, "create file", path, EISDIR);
+    }
+    draft->fd = open_temporary(draft);
+    if (draft->fd < 0 && errno == ENOENT) {
+        folder_of(folder, path);
+        enum storage_code code = files_make_folder(folder, err);
+        if (code != STORAGE_OK) {
+            return code;
+        }
+        draft->fd = open_temporary(draft);
+    }
+    if (draft->fd < 0) {
+        return fail_write(err, "create file", path, errno);
+    }
+    /* where reserving is not possible, writing will tell */
+    if (size > 0 && fallocate(draft->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+        int failure = errno;
+        files_draft_discard(draft);
+        return fail_write(err, "reserve room for", path, failure);
+    }
+    return STORAGE_OK;
+}
+
+enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
+                                    uint64_t offset, struct storage_error *err)
+{
+    const char *at = data;
+    while (size > 0) {
+        ssize_t written = pwrite(draft->fd, at, size, (off_t)offset);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return fail_write(err, "write", draft->path, written < 0 ? errno : ENOSPC);
+        }
+        at += written;
+        size -= (size_t)written;
+        offset += (uint64_t)written;
+    }
+    return STORAGE_OK;
+}
+
+enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
+                                      struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    char folder[STORAGE_PATH_MAX];
+    struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)(mtime_ns / 1000000000), .tv_nsec = (long)(mtime_ns % 1000000000)},
+    };
+    if (times[1].tv_nsec < 0) { /* before 1970 */
+        times[1].tv_sec--;
+        times[1].tv_nsec += 1000000000;
+    }
+    /* a file system without times is no reason to lose the file */
+    if (mtime_ns != 0 && futimens(draft->fd, times) != 0 && errno != ENOTSUP && errno != EPERM) {
+        code = fail_write(err, "set the time of", draft->path, errno);
+        goto done;
+    }
+    if (fsync(draft->fd) != 0) {
+        code = fail_write(err, "sync", draft->path, errno);
+        goto done;
+    }
+    int closed = close(draft->fd);
+    draft->fd = -1;
+    if (closed != 0 || rename(draft->temporary, draft->path) != 0) {
+        code = fail_write(err, "publish", draft->path, errno);
+        unlink(draft->temporary);
+        goto done;
+    }
+    folder_of(folder, draft->path);
+    code = sync_folder(folder, err);
+done:
+    files_draft_discard(draft);
+    return code;
+}
+
+void files_draft_discard(struct files_draft *draft)
+{
+    if (draft->fd >= 0) {
+        close(draft->fd);
+        unlink(draft->temporary);
+        draft->fd = -1;
+    }
+}

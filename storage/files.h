@@ -1,0 +1,89 @@
+/*
+ * files.h - what the local side stands on: files that appear whole, folders, and walks in key
+ * order.
+ *
+ * A file is written under a temporary name in its own folder (".name.<random>.part"), made durable,
+ * then renamed: under its name it is whole, or as it was before, whatever happens. Folders that are
+ * missing on the way are made.
+ *
+ * A walk gives the files below a folder in the order in which a store lists keys (bytes of the
+ * relative path, '/' counted as such), one folder's names in memory per level.
+ *
+ * Errors: a file where a folder must be, or the reverse, is STORAGE_CONFLICT; a missing path to be
+ * read STORAGE_NOT_FOUND; all else STORAGE_DISK.
+ */
+#ifndef STORAGE_FILES_H
+#define STORAGE_FILES_H
+
+#include "storage.h"
+
+#include <sys/stat.h>
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* A file being written. fd is open for pwrite from several threads. */
+struct files_draft {
+    int fd;                           /* -1: nothing is held */
+    char path[STORAGE_PATH_MAX];      /* where it will appear */
+    char temporary[STORAGE_PATH_MAX]; /* where it is */
+};
+
+/*
+ * Begins a file that will appear at path. size, when not 0, is reserved at once, so that a disk too
+ * full says so now. On failure nothing is left and the draft needs no release.
+ */
+enum storage_code files_draft_open(struct files_draft *draft, const char *path, uint64_t size,
+                                   struct storage_error *err);
+/* Writes all of data at offset. */
+enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
+                                    uint64_t offset, struct storage_error *err);
+/*
+ * Sets the modification time (unless mtime_ns is 0), makes the content durable, renames, makes the
+ * name durable. Ends the draft either way; on failure path is as it was.
+ */
+enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
+                                      struct storage_error *err);
+/* Ends the draft and removes the temporary file. Fine on one that has ended. */
+void files_draft_discard(struct files_draft *draft);
+
+/* Makes a folder and its parents. An existing one is fine. "" is the current folder. */
+enum storage_code files_make_folder(const char *path, struct storage_error *err);
+
+/* ---- looking ----------------------------------------------------------------------------------
+ */
+
+/* A file's modification time in ns since 1970. */
+int64_t files_mtime_ns(const struct stat *status);
+
+/*
+ * Writes the absolute path with symbolic links resolved, also when the end of path does not exist
+ * yet. Two paths that name the same file give the same text.
+ */
+enum storage_code files_resolve(char out[STORAGE_PATH_MAX], const char *path,
+                                struct storage_error *err);
+
+struct files_walk;
+
+/* Pointers live until the next call on the walk. */
+struct files_entry {
+    const char
+        *path; /* the walk's path joined with the name; a folder ends in '/'; NULL: the end */
+    bool is_folder;
+    struct stat status; /* all zero where it could not be read, as of a link to nowhere */
+};
+
+/*
+ * Walks what lies below path (a folder, with or without its slash; a file is its own single
+ * entry; "" is the current folder). Recursively, files come, and those folders that are empty;
+ * otherwise one level, files and folders. Links are followed; one that leads back to a folder it
+ * lies in comes as if it were a file. Sockets, pipes and devices are left out. Opening touches
+ * nothing: the first files_walk_next does.
+ */
+enum storage_code files_walk_open(struct files_walk **walk, const char *path, bool recursive,
+                                  struct storage_error *err);
+enum storage_code files_walk_next(struct files_walk *walk, struct files_entry *entry,
+                                  struct storage_error *err);
+void files_walk_close(struct files_walk *walk); /* NULL is fine */
+
+#endif

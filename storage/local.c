@@ -1,0 +1,329 @@
+/*
+ * local.c - the file system behind backend.h. Keys are paths; an upload is a draft of files.h.
+ *
+ * Files have no ETag, so nothing here can be pinned by one. Instead a read looks at the file's size
+ * and time before and after: one that was written to meanwhile is STORAGE_CHANGED. From one read to
+ * the next the copy engine compares what they said.
+ */
+#include "backend.h"
+#include "files.h"
+#include "storage_error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "storage_banned.h"
+
+struct local_upload {
+    struct upload base;
+    struct files_draft draft;
+};
+
+struct local_lister {
+    struct storage_lister base;
+    struct files_walk *walk;
+    bool recursive;
+};
+
+/* The current folder has the empty key. */
+static const char *path_of(const char *key)
+{
+    return *key ? key : ".";
+}
+
+static void fill_info(struct storage_info *info, const struct stat *status)
+{
+    memset(info, 0, sizeof *info);
+    info->is_directory = S_ISDIR(status->st_mode);
+    info->size = info->is_directory ? 0 : (uint64_t)status->st_size;
+    info->mtime_ns = files_mtime_ns(status);
+}
+
+static enum storage_code local_stat(struct storage *store, const char *key,
+                                    struct storage_info *info, struct storage_error *err)
+{
+    (void)store;
+    struct stat status;
+    if (stat(path_of(key), &status) != 0) {
+        return storage_fail_errno(err, "open", path_of(key), errno);
+    }
+    fill_info(info, &status);
+    return STORAGE_OK;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+static enum storage_code fail_changed(struct storage_error *err, const char *key)
+{
+    return storage_fail(err, STORAGE_CHANGED, "read %s: it was written to meanwhile", key);
+}
+
+static enum storage_code read_range(int fd, const char *key, uint64_t offset, void *data,
+                                    size_t size, size_t *got, struct storage_error *err)
+{
+    *got = 0;
+    while (*got < size) {
+        ssize_t count = pread(fd, (char *)data + *got, size - *got, (off_t)(offset + *got));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            return storage_fail_errno(err, "read", key, errno);
+        }
+        if (count == 0) {
+            break;
+        }
+        *got += (size_t)count;
+    }
+    return STORAGE_OK;
+}
+
+static enum storage_code local_read(struct storage *store, const char *key, uint64_t offset,
+                                    void *data, size_t size, const char *etag, size_t *got,
+                                    struct storage_info *info, struct storage_error *err)
+{
+    (void)store;
+    enum storage_code code = STORAGE_OK;
+    struct stat before;
+    struct stat after;
+    if (etag && *etag) {
+        return fail_changed(err, key); /* what had an ETag was no file */
+    }
+    /* not to wait for the writer of a pipe */
+    int fd = open(key, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return storage_fail_errno(err, "open", key, errno);
+    }
+    if (fstat(fd, &before) != 0) {
+        code = storage_fail_errno(err, "open", key, errno);
+        goto done;
+    }
+    if (!S_ISREG(before.st_mode)) {
+        code = storage_fail(err, STORAGE_USAGE, "read %s: it is %s", key,
+                            S_ISDIR(before.st_mode) ? "a folder" : "no regular file");
+        goto done;
+    }
+    code = read_range(fd, key, offset, data, size, got, err);
+    if (code != STORAGE_OK) {
+        goto done;
+    }
+    if (fstat(fd, &after) != 0 || before.st_size != after.st_size ||
+        files_mtime_ns(&before) != files_mtime_ns(&after)) {
+        code = fail_changed(err, key);
+        goto done;
+    }
+    if (info) {
+        fill_info(info, &before);
+    }
+done:
+    close(fd);
+    return code;
+}
+
+/* ---- removing ---------------------------------------------------------------------------------
+ */
+
+static enum storage_code local_remove(struct storage *store, const char *key,
+                                      struct storage_error *err)
+{
+    (void)store;
+    size_t length = strlen(key);
+    bool names_folder = length > 0 && key[length - 1] == '/';
+    if (!names_folder && (unlink(key) == 0 || errno == ENOENT || errno == ENOTDIR)) {
+        return STORAGE_OK;
+    }
+    if ((names_folder || errno == EISDIR) && (rmdir(key) == 0 || errno == ENOENT)) {
+        return STORAGE_OK;
+    }
+    int failure = errno;
+    storage_fail_errno(err, "remove", key, failure);
+    if (failure == ENOTEMPTY || failure == ENOTDIR) {
+        if (err) {
+            err->code = STORAGE_CONFLICT;
+        }
+        return STORAGE_CONFLICT;
+    }
+    return STORAGE_DISK;
+}
+
+static enum storage_code local_remove_batch(struct storage *store, const char *const *keys,
+                                            size_t count, size_t *removed,
+                                            struct storage_error *err)
+{
+    enum storage_code first = STORAGE_OK;
+    *removed = 0;
+    for (size_t i = 0; i < count; i++) {
+        enum storage_code code = local_remove(store, keys[i], first == STORAGE_OK ? err : NULL);
+        *removed += code == STORAGE_OK;
+        first = first == STORAGE_OK ? code : first;
+    }
+    return first;
+}
+
+static enum storage_code local_make_bucket(struct storage *store, const char *key,
+                                           struct storage_error *err)
+{
+    (void)store;
+    return files_make_folder(key, err);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static enum storage_code local_upload_begin(struct upload **result, struct storage *store,
+                                            const char *key, const struct upload_plan *plan,
+                                            struct storage_error *err)
+{
+    *result = NULL;
+    struct local_upload *upload = calloc(1, sizeof *upload);
+    if (!upload) {
+        return storage_fail(err, STORAGE_BUG, "create file %s: no memory", key);
+    }
+    upload->base.store = store;
+    upload->base.plan = *plan;
+    /* a small file is written at once anyway; reserving would only cost time */
+    bool reserves = plan->size != UINT64_MAX && plan->size > plan->part_size;
+    enum storage_code code = files_draft_open(&upload->draft, key, reserves ? plan->size : 0, err);
+    if (code != STORAGE_OK) {
+        free(upload);
+        return code;
+    }
+    *result = &upload->base;
+    return STORAGE_OK;
+}
+
+static enum storage_code local_upload_part(struct upload *base, unsigned number, const void *data,
+                                           size_t size, uint32_t crc32, struct storage_error *err)
+{
+    (void)crc32;
+    struct local_upload *upload = (struct local_upload *)base;
+    uint64_t offset = (uint64_t)(number - 1) * base->plan.part_size;
+    enum storage_code code = files_draft_write(&upload->draft, data, size, offset, err);
+    if (code == STORAGE_OK && base->plan.size > base->plan.part_size) {
+        /* begin writing back now, so that the last fsync is short; only a hint */
+        sync_file_range(upload->draft.fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    }
+    return code;
+}
+
+static enum storage_code local_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
+                                               enum storage_verified *verified,
+                                               struct storage_error *err)
+{
+    (void)crc32;
+    struct local_upload *upload = (struct local_upload *)base;
+    enum storage_code code = STORAGE_OK;
+    struct stat status;
+    if (fstat(upload->draft.fd, &status) != 0) {
+        code = storage_fail_errno(err, "write", upload->draft.path, errno);
+    } else if ((uint64_t)status.st_size != size) {
+        code =
+            storage_fail(err, STORAGE_INTEGRITY, "write %s: it has %lld bytes, not %llu",
+                         upload->draft.path, (long long)status.st_size, (unsigned long long)size);
+    }
+    if (code == STORAGE_OK) {
+        code = files_draft_publish(&upload->draft, base->plan.mtime_ns, err);
+    }
+    if (verified) {
+        *verified = STORAGE_VERIFIED_SIZE;
+    }
+    files_draft_discard(&upload->draft);
+    free(upload);
+    return code;
+}
+
+static void local_upload_abort(struct upload *base)
+{
+    struct local_upload *upload = (struct local_upload *)base;
+    files_draft_discard(&upload->draft);
+    free(upload);
+}
+
+/* ---- listing ----------------------------------------------------------------------------------
+ */
+
+static enum storage_code local_lister_open(struct storage_lister **result, struct storage *store,
+                                           const char *prefix, bool recursive,
+                                           struct storage_error *err)
+{
+    *result = NULL;
+    struct local_lister *lister = calloc(1, sizeof *lister);
+    if (!lister) {
+        return storage_fail(err, STORAGE_BUG, "list %s: no memory", prefix);
+    }
+    lister->base.store = store;
+    lister->recursive = recursive;
+    enum storage_code code = files_walk_open(&lister->walk, prefix, recursive, err);
+    if (code != STORAGE_OK) {
+        free(lister);
+        return code;
+    }
+    *result = &lister->base;
+    return STORAGE_OK;
+}
+
+static enum storage_code local_lister_next(struct storage_lister *base, struct storage_entry *entry,
+                                           struct storage_error *err)
+{
+    struct local_lister *lister = (struct local_lister *)base;
+    struct files_entry found;
+    memset(entry, 0, sizeof *entry);
+    enum storage_code code = files_walk_next(lister->walk, &found, err);
+    if (code != STORAGE_OK || !found.path) {
+        return code;
+    }
+    fill_info(&entry->info, &found.status);
+    entry->key = found.path;
+    entry->is_prefix = found.is_folder && !lister->recursive;
+    return STORAGE_OK;
+}
+
+static void local_lister_close(struct storage_lister *base)
+{
+    struct local_lister *lister = (struct local_lister *)base;
+    files_walk_close(lister->walk);
+    free(lister);
+}
+
+/* ---- the place --------------------------------------------------------------------------------
+ */
+
+static void local_close(struct storage *store)
+{
+    free(store);
+}
+
+static const struct backend local_backend = {
+    .stat = local_stat,
+    .read = local_read,
+    .remove = local_remove,
+    .remove_batch = local_remove_batch,
+    .make_bucket = local_make_bucket,
+    .upload_begin = local_upload_begin,
+    .upload_part = local_upload_part,
+    .upload_complete = local_upload_complete,
+    .upload_abort = local_upload_abort,
+    .lister_open = local_lister_open,
+    .lister_next = local_lister_next,
+    .lister_close = local_lister_close,
+    .close = local_close,
+};
+
+enum storage_code local_open(struct storage **result, const struct storage_config *config,
+                             struct storage_error *err)
+{
+    (void)config;
+    struct storage *store = calloc(1, sizeof *store);
+    *result = store;
+    if (!store) {
+        return storage_fail(err, STORAGE_BUG, "open the file system: no memory");
+    }
+    store->backend = &local_backend;
+    store->kind = STORAGE_LOCAL;
+    return STORAGE_OK;
+}
