@@ -1,0 +1,1 @@
+jobferry_test(test_checkpoint LIBS model ZLIB::ZLIB LABELS model)
