@@ -13,14 +13,16 @@ void pool_forward(size_t channels, size_t height, size_t width, const float *in,
         const float *top = in + 2 * y * width;
         const float *bottom = top + width;
         for (size_t x = 0; x < width / 2; x++) {
-            /* First the larger of each column, then the larger of the two columns. */
-            uint8_t left_is_low = bottom[2 * x] > top[2 * x];
-            uint8_t right_is_low = bottom[2 * x + 1] > top[2 * x + 1];
+            /* First the larger of each column, then the larger of the two columns. Which one wins
+               is as good as random: bit operations, so that no branch is mispredicted. */
+            unsigned left_is_low = bottom[2 * x] > top[2 * x];
+            unsigned right_is_low = bottom[2 * x + 1] > top[2 * x + 1];
             float left = left_is_low ? bottom[2 * x] : top[2 * x];
             float right = right_is_low ? bottom[2 * x + 1] : top[2 * x + 1];
-            uint8_t is_right = right > left;
+            unsigned is_right = right > left;
+            unsigned is_low = (right_is_low & is_right) | (left_is_low & ~is_right);
             *out++ = is_right ? right : left;
-            *where++ = (uint8_t)(is_right ? 2 * right_is_low + 1 : 2 * left_is_low);
+            *where++ = (uint8_t)(is_low << 1 | is_right);
         }
     }
 }
