@@ -115,18 +115,21 @@ static enum model_code fail_read(const struct reader *reader, size_t wanted,
     if (zlib_code == Z_ERRNO) {
         return model_fail_errno(err, "reading", reader->path, errno);
     }
+    long long gzip_offset = gzoffset(reader->file);
     if (zlib_code == Z_BUF_ERROR) {
         return model_fail(err, MODEL_DATA,
-                          "reading %s: the gzip data is cut short; its content ends at byte %zu",
-                          reader->path, reader->offset);
+                          "reading %s: the gzip data is cut short at byte %lld, after %zu bytes of "
+                          "content",
+                          reader->path, gzip_offset, reader->offset);
     }
     if (zlib_code == Z_MEM_ERROR) {
         return model_fail(err, MODEL_BUG, "reading %s: no memory", reader->path);
     }
     if (zlib_code != Z_OK && zlib_code != Z_STREAM_END) {
         const char *reason = strstr(text, ": ");
-        return model_fail(err, MODEL_DATA, "reading %s: the gzip data is damaged at byte %zu: %s",
-                          reader->path, reader->offset, reason ? reason + 2 : text);
+        return model_fail(err, MODEL_DATA,
+                          "reading %s: the gzip data is damaged before byte %lld: %s", reader->path,
+                          gzip_offset, reason ? reason + 2 : text);
     }
     return model_fail(err, MODEL_DATA, "reading %s: the file ends at byte %zu of %zu", reader->path,
                       reader->offset, wanted);

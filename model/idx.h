@@ -8,8 +8,8 @@
  * gzread). The header is checked before anything is believed, memory grows only as bytes arrive, so
  * a small file that promises much costs little.
  *
- * Faults are MODEL_DATA with one line that names the file and the byte offset, which counts bytes
- * of the IDX content; where gzip itself is broken, that much of the content could be read.
+ * Faults are MODEL_DATA with one line that names the file and the byte offset: in the IDX content,
+ * unpacked; in the file itself where it is gzip that is broken.
  */
 #ifndef MODEL_IDX_H
 #define MODEL_IDX_H
