@@ -1,0 +1,225 @@
+/*
+ * copy.c - storage_copy: a lister, a queue, workers. See copy_engine.h for the whole picture.
+ */
+#include "copy_engine.h"
+#include "storage_error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage_banned.h"
+
+enum {
+    WORKERS_DEFAULT = 16,
+    WORKERS_MAX = 1024
+};
+static const uint64_t memory_default = 256ULL * 1024 * 1024;
+
+/* Fills in what was left zero, and makes one part fit into the memory allowed. */
+static enum storage_code set_defaults(struct storage_copy *copy, struct storage_error *err)
+{
+    bool to_store = copy->destination->kind != STORAGE_LOCAL;
+    if (!copy->workers) {
+        copy->workers = WORKERS_DEFAULT;
+    }
+    if (copy->workers > WORKERS_MAX) {
+        copy->workers = WORKERS_MAX;
+    }
+    if (!copy->part_size) {
+        copy->part_size = COPY_PART_DEFAULT;
+    }
+    if (!copy->memory_max) {
+        copy->memory_max = memory_default;
+    }
+    if (to_store && copy->part_size < COPY_PART_LEAST) {
+        copy->part_size = COPY_PART_LEAST;
+    }
+    if (copy->part_size > copy->memory_max) {
+        copy->part_size = (size_t)copy->memory_max;
+    }
+    if (to_store && copy->part_size < COPY_PART_LEAST) {
+        return storage_fail(err, STORAGE_USAGE,
+                            "copy: %llu bytes of memory do not hold one part of %d bytes",
+                            (unsigned long long)copy->memory_max, COPY_PART_LEAST);
+    }
+    return STORAGE_OK;
+}
+
+static void *worker_run(void *context)
+{
+    struct copy_worker *worker = context;
+    struct copy_task task;
+    while (copy_take(worker, &task)) {
+        copy_run(worker, &task);
+    }
+    return NULL;
+}
+
+/* ---- feeding ----------------------------------------------------------------------------------
+ */
+
+static enum storage_code queue_object(struct copy_engine *engine, const char *source,
+                                      const char *destination, const struct storage_info *info,
+                                      struct storage_error *err)
+{
+    struct copy_object *object = copy_object_new(source, destination, info);
+    if (!object) {
+        return storage_fail(err, STORAGE_BUG, "copy %s: no memory", source);
+    }
+    if (!copy_put_fresh(engine, object)) {
+        copy_object_free(object);
+        return storage_fail(err, STORAGE_STOPPED, "copy %s: stopped on request", source);
+    }
+    return STORAGE_OK;
+}
+
+static enum storage_code feed_entry(struct copy_engine *engine, const struct copy_route *route,
+                                    const struct storage_entry *entry, struct storage_error *err)
+{
+    struct storage *to = engine->copy.destination;
+    char destination[STORAGE_PATH_MAX];
+    struct storage_error failure = {0};
+    switch (copy_route_name(route, &engine->copy, entry, destination, &failure)) {
+    case COPY_TAKE:
+        return queue_object(engine, entry->key, destination, &entry->info, err);
+    case COPY_SKIP:
+        return STORAGE_OK;
+    case COPY_FOLDER:
+        if (to->backend->make_bucket(to, destination, &failure) == STORAGE_OK) {
+            return STORAGE_OK;
+        }
+        break;
+    case COPY_REFUSE:
+        break;
+    }
+    copy_report_failure(engine, entry->key, destination, entry->info.size, &failure);
+    return STORAGE_OK;
+}
+
+/* Lists the source and queues what is to be copied. */
+static enum storage_code feed(struct copy_engine *engine, const struct copy_route *route,
+                              struct storage_error *err)
+{
+    struct storage_lister *lister = NULL;
+    struct storage_entry entry;
+    if (route->single) {
+        return queue_object(engine, route->from, route->to, &route->info, err);
+    }
+    enum storage_code code =
+        storage_lister_open(&lister, engine->copy.source, route->from, true, err);
+    while (code == STORAGE_OK) {
+        code = storage_lister_next(lister, &entry, err);
+        if (code != STORAGE_OK || !entry.key) {
+            break;
+        }
+        code = feed_entry(engine, route, &entry, err);
+        if (code == STORAGE_OK && copy_is_stopped(engine)) {
+            code = storage_fail(err, STORAGE_STOPPED, "copy: stopped on request");
+        }
+    }
+    storage_lister_close(lister);
+    return code;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------
+ */
+
+/* A single object needs no more workers than it has parts. */
+static unsigned count_workers(const struct copy_engine *engine, const struct copy_route *route)
+{
+    uint64_t parts = route->info.size / engine->copy.part_size + 1;
+    return route->single && parts < engine->copy.workers ? (unsigned)parts : engine->copy.workers;
+}
+
+/* Which of all that happened the caller is told first. */
+static enum storage_code conclude(const struct copy_engine *engine, const struct copy_route *route,
+                                  enum storage_code fed, struct storage_error *err)
+{
+    const struct storage_summary *summary = &engine->summary;
+    if (copy_is_stopped(engine) || fed == STORAGE_STOPPED) {
+        return storage_fail(err, STORAGE_STOPPED,
+                            "copy: stopped on request, with %llu objects copied",
+                            (unsigned long long)summary->objects);
+    }
+    if (engine->first_error.code != STORAGE_OK) {
+        if (err) {
+            *err = engine->first_error;
+        }
+        return engine->first_error.code;
+    }
+    if (fed != STORAGE_OK) {
+        return fed; /* err was filled by the listing */
+    }
+    if (summary->objects == 0) {
+        const struct storage *source = engine->copy.source;
+        bool local = source->kind == STORAGE_LOCAL;
+        return storage_fail(err, STORAGE_NOT_FOUND, "copy %s%s%s%s: nothing is there",
+                            local ? "" : "s3://", source->bucket, local ? "" : "/", route->from);
+    }
+    return STORAGE_OK;
+}
+
+static uint64_t count_retries(const struct storage_copy *copy)
+{
+    uint64_t retries = atomic_load(&copy->source->retries);
+    if (copy->destination != copy->source) {
+        retries += atomic_load(&copy->destination->retries);
+    }
+    return retries;
+}
+
+static enum storage_code run(struct copy_engine *engine, const struct copy_route *route,
+                             struct storage_error *err)
+{
+    unsigned wanted = count_workers(engine, route);
+    unsigned started = 0;
+    struct copy_worker *workers = calloc(wanted, sizeof *workers);
+    if (!workers) {
+        return storage_fail(err, STORAGE_BUG, "copy: no memory for workers");
+    }
+    for (; started < wanted; started++) {
+        workers[started].engine = engine;
+        if (pthread_create(&workers[started].thread, NULL, worker_run, &workers[started]) != 0) {
+            break; /* fewer do as well */
+        }
+    }
+    enum storage_code fed = started ? feed(engine, route, err)
+                                    : storage_fail(err, STORAGE_BUG, "copy: no thread to be had");
+    copy_end_listing(engine);
+    for (unsigned i = 0; i < started; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
+    free(workers);
+    return conclude(engine, route, fed, err);
+}
+
+enum storage_code storage_copy(const struct storage_copy *copy, struct storage_summary *summary,
+                               struct storage_error *err)
+{
+    struct storage_copy filled = *copy;
+    struct copy_route route;
+    struct copy_engine engine;
+    double started = copy_now();
+    uint64_t retries = count_retries(copy);
+    if (summary) {
+        memset(summary, 0, sizeof *summary);
+    }
+    enum storage_code code = set_defaults(&filled, err);
+    if (code == STORAGE_OK) {
+        code = copy_route_find(&route, &filled, err);
+    }
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    code = copy_engine_init(&engine, &filled)
+               ? run(&engine, &route, err)
+               : storage_fail(err, STORAGE_BUG, "copy: no memory for locks");
+    engine.summary.retries = count_retries(copy) - retries;
+    engine.summary.seconds = copy_now() - started;
+    if (summary) {
+        *summary = engine.summary;
+    }
+    copy_engine_release(&engine);
+    return code;
+}

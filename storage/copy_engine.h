@@ -1,0 +1,206 @@
+/*
+ * copy_engine.h - the parts of the copy engine; only copy*.c include it.
+ *
+ *   copy.c         the public call: fills in defaults, starts workers, lists, sums up
+ *   copy_route.c   what is copied where: the rules for names, and which pairs overlap
+ *   copy_queue.c   who does what next, and within how much memory
+ *   copy_object.c  the work itself: read, sum, check, write
+ *   copy_check.c   how arrived bytes are held against what the source says of them
+ *
+ * The caller's thread lists the source and queues objects, a bounded number ahead. Workers take
+ * small objects whole; a big one is begun by one worker and then opened to all, who take its parts
+ * in ascending order. The worker that ends the last part checks the whole and completes it. An
+ * object whose bytes do not check, or whose source changed, starts over once.
+ *
+ * Memory: a worker owns one buffer; the sum of all their sizes never passes memory_max. A worker
+ * with nothing to do gives its buffer back.
+ */
+#ifndef STORAGE_COPY_ENGINE_H
+#define STORAGE_COPY_ENGINE_H
+
+#include "backend.h"
+#include "digest.h"
+
+#include <pthread.h>
+
+enum {
+    COPY_QUEUE_MAX = 256,                /* objects listed ahead */
+    COPY_OPEN_MAX = 4,                   /* big objects at once */
+    COPY_PARTS_MAX = 10000,              /* of one upload: S3's and OBS's limit */
+    COPY_PART_DEFAULT = 8 * 1024 * 1024, /* bytes */
+    COPY_PART_LEAST = 5 * 1024 * 1024,   /* to S3; its limit for every part but the last */
+    COPY_ATTEMPTS = 2,
+    COPY_WAIT_MS = 100 /* how long a stop may go unseen */
+};
+
+/* ---- checking ---------------------------------------------------------------------------------
+ */
+
+/* How the whole is checked; `kind` is what a success will be called. */
+struct copy_check {
+    enum storage_verified kind;
+    struct md5 *md5;                /* MD5: of the bytes before part `turn` */
+    unsigned turn;                  /* MD5: the part that comes next; under the engine's lock */
+    uint8_t (*part_sums)[MD5_SIZE]; /* ETAG: one per part */
+};
+
+/*
+ * Picks the best check that info allows. part_size is a wish on the way in and may come back as
+ * another, at most part_max, with which a multipart ETag can be computed again. An object of one
+ * part needs no memory here.
+ */
+void copy_check_choose(struct copy_check *check, const struct storage_info *info,
+                       enum storage_kind source, size_t *part_size, size_t part_max);
+/* Gets what the choice needs; false: no memory. */
+bool copy_check_begin(struct copy_check *check, unsigned part_count);
+void copy_check_release(struct copy_check *check); /* fine on a zeroed one */
+
+/* Whether the bytes are those that info speaks of. size and crc32 are of what arrived. */
+enum storage_code copy_check_finish(struct copy_check *check, const struct storage_info *info,
+                                    unsigned part_count, uint32_t crc32, const char *source,
+                                    struct storage_error *err);
+
+/* ---- objects ----------------------------------------------------------------------------------
+ */
+
+struct copy_object {
+    struct copy_object *next;
+    char *source;      /* owned */
+    char *destination; /* owned */
+    struct storage_info info;
+    unsigned attempt;
+    double started; /* seconds on the monotonic clock */
+
+    /* set once, before the object is opened */
+    size_t part_size;
+    unsigned part_count;
+    uint32_t *part_crcs; /* each written by the worker of that part */
+    struct upload *upload;
+    struct copy_check check;
+
+    /* under the engine's lock */
+    unsigned next_part; /* to be handed out */
+    unsigned in_flight; /* parts handed out and not yet back */
+    bool is_big;        /* counted in open_count */
+    uint64_t moved;     /* bytes counted in the progress */
+    bool failed;
+    struct storage_error error; /* the first, when failed */
+};
+
+/* NULL: no memory. */
+struct copy_object *copy_object_new(const char *source, const char *destination,
+                                    const struct storage_info *info);
+/* Aborts an upload under way. NULL is fine. */
+void copy_object_free(struct copy_object *object);
+
+/* ---- the engine -------------------------------------------------------------------------------
+ */
+
+struct copy_engine {
+    struct storage_copy copy; /* defaults filled in */
+
+    pthread_mutex_t lock; /* over all that follows, up to hooks */
+    pthread_cond_t work;  /* workers: there is something to take, or nothing more will come */
+    pthread_cond_t room;  /* the lister: the queue has room */
+    pthread_cond_t turn;  /* workers: a part was hashed, or its object failed */
+    struct copy_object *fresh_head, *fresh_tail; /* listed, not begun */
+    unsigned fresh_count;
+    struct copy_object *open_head; /* begun, with parts to hand out; taken round and round */
+    unsigned open_count;           /* begun and not ended */
+    unsigned parts_in_flight;
+    unsigned pending; /* queued or under way */
+    bool listed;
+    uint64_t memory_used;
+    struct storage_progress progress;
+    struct storage_summary summary;
+    struct storage_error first_error; /* code OK: none */
+
+    pthread_mutex_t hooks; /* one hook at a time; taken before lock, never after */
+};
+
+struct copy_worker {
+    struct copy_engine *engine;
+    pthread_t thread;
+    char *buffer;
+    size_t capacity; /* of it, or promised to it */
+};
+
+enum copy_step {
+    COPY_WHOLE, /* a small object, from beginning to end */
+    COPY_BEGIN, /* a big one: look at it, begin its upload */
+    COPY_PART
+};
+
+struct copy_task {
+    enum copy_step step;
+    struct copy_object *object;
+    unsigned part; /* from 0 */
+};
+
+bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *copy);
+void copy_engine_release(struct copy_engine *engine); /* also frees what is left in its lists */
+bool copy_is_stopped(const struct copy_engine *engine);
+/* Waits on one of the engine's conditions, lock held, at most COPY_WAIT_MS. */
+void copy_wait(struct copy_engine *engine, pthread_cond_t *condition);
+
+/* Queues an object, waiting for room. False: stopped, and the object is still the caller's. */
+bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object);
+/* Queues an object that starts over. */
+void copy_put_back(struct copy_engine *engine, struct copy_object *object);
+/* Opens a big object's parts to all workers. */
+void copy_put_open(struct copy_engine *engine, struct copy_object *object);
+void copy_end_listing(struct copy_engine *engine);
+
+/*
+ * Gives a worker its next task, with a buffer large enough. False: nothing is left to do, or a
+ * stop. (A buffer that could not be had is NULL; the step then fails.)
+ */
+bool copy_take(struct copy_worker *worker, struct copy_task *task);
+/*
+ * A part came back with code and err. True: it was the object's last under way, and the caller is
+ * to finish the object.
+ */
+bool copy_part_done(struct copy_engine *engine, struct copy_object *object, size_t moved,
+                    enum storage_code code, const struct storage_error *err);
+/* An object has left the engine. */
+void copy_object_done(struct copy_engine *engine, const struct copy_object *object);
+
+/* Carries a task out. */
+void copy_run(struct copy_worker *worker, const struct copy_task *task);
+/*
+ * Counts and reports an object that failed before it was queued, or at its end. A stop is neither
+ * counted nor reported.
+ */
+void copy_report_failure(struct copy_engine *engine, const char *source, const char *destination,
+                         uint64_t size, const struct storage_error *err);
+void copy_report_progress(struct copy_engine *engine);
+/* Seconds on the monotonic clock. */
+double copy_now(void);
+
+/* ---- routes -----------------------------------------------------------------------------------
+ */
+
+/* What a copy amounts to, once the source has been looked at. */
+struct copy_route {
+    bool single;                 /* one object; else all below from */
+    char from[STORAGE_PATH_MAX]; /* the key; or the prefix, "" or ending in '/' */
+    char to[STORAGE_PATH_MAX];   /* the key; or what names are joined to */
+    struct storage_info info;    /* of a single one */
+};
+
+/* Looks at both ends and applies the rules of storage_copy's documentation. */
+enum storage_code copy_route_find(struct copy_route *route, const struct storage_copy *copy,
+                                  struct storage_error *err);
+
+/* Where one listed key goes. */
+enum copy_verdict {
+    COPY_TAKE,
+    COPY_FOLDER, /* a folder's marker: make the folder */
+    COPY_SKIP,
+    COPY_REFUSE /* err says why */
+};
+enum copy_verdict copy_route_name(const struct copy_route *route, const struct storage_copy *copy,
+                                  const struct storage_entry *entry,
+                                  char destination[STORAGE_PATH_MAX], struct storage_error *err);
+
+#endif

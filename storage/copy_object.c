@@ -1,0 +1,403 @@
+/*
+ * copy_object.c - the work on one object: read, sum, check, write, and what follows.
+ *
+ * A small object is read and checked before its upload even begins. A big one's parts are written
+ * as they come, and only the completion, which makes it visible, waits for the check of the whole.
+ */
+#include "copy_engine.h"
+#include "crc.h"
+#include "storage_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage_banned.h"
+
+enum {
+    MIB = 1024 * 1024
+};
+
+/* ---- reporting --------------------------------------------------------------------------------
+ */
+
+void copy_report_progress(struct copy_engine *engine)
+{
+    if (!engine->copy.on_progress) {
+        return;
+    }
+    pthread_mutex_lock(&engine->hooks);
+    pthread_mutex_lock(&engine->lock);
+    struct storage_progress progress = engine->progress;
+    pthread_mutex_unlock(&engine->lock);
+    engine->copy.on_progress(engine->copy.context, &progress);
+    pthread_mutex_unlock(&engine->hooks);
+}
+
+static void report_object(struct copy_engine *engine, const struct storage_copied *copied)
+{
+    if (engine->copy.on_object) {
+        pthread_mutex_lock(&engine->hooks);
+        engine->copy.on_object(engine->copy.context, copied);
+        pthread_mutex_unlock(&engine->hooks);
+    }
+    copy_report_progress(engine);
+}
+
+void copy_report_failure(struct copy_engine *engine, const char *source, const char *destination,
+                         uint64_t size, const struct storage_error *err)
+{
+    if (err->code == STORAGE_STOPPED) {
+        return;
+    }
+    pthread_mutex_lock(&engine->lock);
+    engine->summary.failed++;
+    if (engine->first_error.code == STORAGE_OK) {
+        engine->first_error = *err;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    struct storage_copied copied = {
+        .source = source, .destination = destination, .size = size, .error = err};
+    report_object(engine, &copied);
+}
+
+static void report_success(struct copy_engine *engine, const struct copy_object *object,
+                           uint32_t crc, enum storage_verified verified)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->summary.objects++;
+    engine->summary.bytes += object->info.size;
+    engine->progress.done_objects++;
+    engine->progress.done_bytes += object->info.size - object->moved;
+    pthread_mutex_unlock(&engine->lock);
+    struct storage_copied copied = {.source = object->source,
+                                    .destination = object->destination,
+                                    .size = object->info.size,
+                                    .crc32 = crc,
+                                    .verified = verified,
+                                    .seconds = copy_now() - object->started};
+    report_object(engine, &copied);
+}
+
+/* What may honestly be said of both ways: the source's check, the destination's, or the weaker. */
+static enum storage_verified judge(const struct copy_engine *engine, enum storage_verified arrived,
+                                   enum storage_verified stored)
+{
+    bool from_store = engine->copy.source->kind != STORAGE_LOCAL;
+    bool to_store = engine->copy.destination->kind != STORAGE_LOCAL;
+    if (from_store && to_store) {
+        return arrived > stored ? arrived : stored;
+    }
+    return from_store ? arrived : stored;
+}
+
+/* ---- the end of an object ---------------------------------------------------------------------
+ */
+
+/* Takes what is newly known; what the answer does not say stays as it was. */
+static void renew_info(struct copy_engine *engine, struct copy_object *object,
+                       const struct storage_info *info)
+{
+    struct storage_info before = object->info;
+    object->info = *info;
+    if (!info->mtime_ns) {
+        object->info.mtime_ns = before.mtime_ns;
+    }
+    if (!*info->etag) {
+        memcpy(object->info.etag, before.etag, sizeof before.etag);
+    }
+    pthread_mutex_lock(&engine->lock);
+    engine->progress.total_bytes += info->size - before.size;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static void forget_work(struct copy_object *object)
+{
+    if (object->upload) {
+        object->upload->store->backend->upload_abort(object->upload);
+        object->upload = NULL;
+    }
+    copy_check_release(&object->check);
+    free(object->part_crcs);
+    object->part_crcs = NULL;
+}
+
+/* An object that failed: once, and for a reason that may pass, it starts over; else it is out. */
+static void end_failed(struct copy_engine *engine, struct copy_object *object,
+                       const struct storage_error *err)
+{
+    struct storage *source = engine->copy.source;
+    struct storage_error failure = *err;
+    forget_work(object);
+    bool may_pass = failure.code == STORAGE_INTEGRITY || failure.code == STORAGE_CHANGED;
+    if (may_pass && ++object->attempt < COPY_ATTEMPTS && !copy_is_stopped(engine)) {
+        struct storage_info info;
+        if (source->backend->stat(source, object->source, &info, &failure) == STORAGE_OK) {
+            renew_info(engine, object, &info);
+            copy_put_back(engine, object);
+            return;
+        }
+    }
+    copy_report_failure(engine, object->source, object->destination, object->info.size, &failure);
+    copy_object_done(engine, object);
+    copy_object_free(object);
+}
+
+/* The whole is in: check it, make it visible. */
+static void end_copied(struct copy_engine *engine, struct copy_object *object, uint32_t crc)
+{
+    struct storage_error err = {0};
+    enum storage_verified stored = STORAGE_VERIFIED_SIZE;
+    enum storage_code code = copy_check_finish(&object->check, &object->info, object->part_count,
+                                               crc, object->source, &err);
+    if (code == STORAGE_OK) {
+        struct upload *upload = object->upload;
+        object->upload = NULL; /* completing frees it, also when it fails */
+        code =
+            upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err);
+    }
+    if (code != STORAGE_OK) {
+        end_failed(engine, object, &err);
+        return;
+    }
+    report_success(engine, object, crc, judge(engine, object->check.kind, stored));
+    copy_object_done(engine, object);
+    copy_object_free(object);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------
+ */
+
+/* Reads a part into the worker's buffer; *info is what the source said while giving it. */
+static enum storage_code read_part(struct copy_worker *worker, const struct copy_object *object,
+                                   uint64_t offset, size_t size, struct storage_info *info,
+                                   struct storage_error *err)
+{
+    struct storage *source = worker->engine->copy.source;
+    size_t got = 0;
+    if (!worker->buffer) {
+        return storage_fail(err, STORAGE_BUG, "read %s: no memory for %zu bytes", object->source,
+                            size);
+    }
+    *info = object->info;
+    if (size == 0) {
+        return STORAGE_OK; /* there is no such range to ask for */
+    }
+    enum storage_code code = source->backend->read(source, object->source, offset, worker->buffer,
+                                                   size, object->info.etag, &got, info, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    if (info->size != object->info.size ||
+        (source->kind == STORAGE_LOCAL && info->mtime_ns != object->info.mtime_ns)) {
+        return storage_fail(err, STORAGE_CHANGED, "read %s: it changed while it was copied",
+                            object->source);
+    }
+    if (got != size) {
+        return storage_fail(err, STORAGE_TRANSFER, "read %s: %zu bytes came instead of %zu",
+                            object->source, got, size);
+    }
+    return STORAGE_OK;
+}
+
+static enum storage_code begin_upload(struct copy_engine *engine, struct copy_object *object,
+                                      struct storage_error *err)
+{
+    struct storage *destination = engine->copy.destination;
+    struct upload_plan plan = {.size = object->info.size,
+                               .part_size = object->part_size,
+                               .mtime_ns = object->info.mtime_ns};
+    return destination->backend->upload_begin(&object->upload, destination, object->destination,
+                                              &plan, err);
+}
+
+static enum storage_code upload_part(const struct copy_object *object, unsigned part,
+                                     const void *data, size_t size, uint32_t crc,
+                                     struct storage_error *err)
+{
+    const struct backend *backend = object->upload->store->backend;
+    return backend->upload_part(object->upload, part + 1, data, size, crc, err);
+}
+
+/* The sum that the chosen check needs of each part by itself. */
+static bool sum_part(struct copy_object *object, unsigned part, const void *data, size_t size)
+{
+    return object->check.kind != STORAGE_VERIFIED_ETAG ||
+           digest_md5(object->check.part_sums[part], data, size);
+}
+
+static enum storage_code fail_memory(const struct copy_object *object, struct storage_error *err)
+{
+    return storage_fail(err, STORAGE_BUG, "copy %s: no memory for its sums", object->source);
+}
+
+static void run_whole(struct copy_worker *worker, struct copy_object *object)
+{
+    struct copy_engine *engine = worker->engine;
+    struct storage_error err = {0};
+    struct storage_info info;
+    size_t size = (size_t)object->info.size;
+    size_t part_size = size;
+    uint32_t crc = 0;
+    object->part_size = engine->copy.part_size;
+    object->part_count = 1;
+    enum storage_code code = read_part(worker, object, 0, size, &info, &err);
+    if (code != STORAGE_OK) {
+        goto done;
+    }
+    renew_info(engine, object, &info);
+    crc = storage_crc32(0, worker->buffer, size);
+    copy_check_choose(&object->check, &object->info, engine->copy.source->kind, &part_size,
+                      part_size);
+    if (!copy_check_begin(&object->check, 1) || !sum_part(object, 0, worker->buffer, size)) {
+        code = fail_memory(object, &err);
+        goto done;
+    }
+    if (object->check.md5) {
+        md5_add(object->check.md5, worker->buffer, size);
+    }
+    code = copy_check_finish(&object->check, &object->info, 1, crc, object->source, &err);
+    if (code == STORAGE_OK) {
+        code = begin_upload(engine, object, &err);
+    }
+    if (code == STORAGE_OK) {
+        code = upload_part(object, 0, worker->buffer, size, crc, &err);
+    }
+done:
+    if (code == STORAGE_OK) {
+        end_copied(engine, object, crc);
+    } else {
+        end_failed(engine, object, &err);
+    }
+}
+
+/* Parts grow with the object, so that no upload has more than stores take. */
+static size_t choose_part_size(const struct copy_engine *engine, const struct copy_object *object)
+{
+    size_t part_size = engine->copy.part_size;
+    uint64_t least = (object->info.size + COPY_PARTS_MAX - 1) / COPY_PARTS_MAX;
+    if (engine->copy.destination->kind != STORAGE_LOCAL && least > part_size) {
+        part_size = (size_t)((least + MIB - 1) / MIB * MIB);
+    }
+    return part_size;
+}
+
+static enum storage_code begin_parts(struct copy_engine *engine, struct copy_object *object,
+                                     struct storage_error *err)
+{
+    struct storage *source = engine->copy.source;
+    size_t part_max =
+        engine->copy.memory_max > SIZE_MAX ? SIZE_MAX : (size_t)engine->copy.memory_max;
+    if (source->kind != STORAGE_LOCAL) {
+        /* one request that pins the object and may bring its CRC-32 */
+        struct storage_info info;
+        enum storage_code code = source->backend->stat(source, object->source, &info, err);
+        if (code != STORAGE_OK) {
+            return code;
+        }
+        renew_info(engine, object, &info);
+    }
+    object->part_size = choose_part_size(engine, object);
+    copy_check_choose(&object->check, &object->info, source->kind, &object->part_size, part_max);
+    if (object->part_size > part_max) {
+        return storage_fail(err, STORAGE_USAGE,
+                            "copy %s: it needs parts of %zu bytes, more than the memory allowed",
+                            object->source, object->part_size);
+    }
+    uint64_t count = (object->info.size + object->part_size - 1) / object->part_size;
+    if (count > UINT32_MAX) {
+        return storage_fail(err, STORAGE_USAGE, "copy %s: too many parts", object->source);
+    }
+    object->part_count = count ? (unsigned)count : 1;
+    object->part_crcs = calloc(object->part_count, sizeof *object->part_crcs);
+    if (!object->part_crcs || !copy_check_begin(&object->check, object->part_count)) {
+        return fail_memory(object, err);
+    }
+    return begin_upload(engine, object, err);
+}
+
+static void run_begin(struct copy_worker *worker, struct copy_object *object)
+{
+    struct storage_error err = {0};
+    if (begin_parts(worker->engine, object, &err) == STORAGE_OK) {
+        copy_put_open(worker->engine, object);
+    } else {
+        end_failed(worker->engine, object, &err);
+    }
+}
+
+/* Hashes the part when all before it are; gives up when the object has failed, or on a stop. */
+static enum storage_code hash_in_turn(struct copy_engine *engine, struct copy_object *object,
+                                      unsigned part, const void *data, size_t size,
+                                      struct storage_error *err)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (object->check.turn != part && !object->failed && !copy_is_stopped(engine)) {
+        copy_wait(engine, &engine->turn);
+    }
+    bool mine = object->check.turn == part && !object->failed;
+    pthread_mutex_unlock(&engine->lock);
+    if (!mine) {
+        return storage_fail(err, STORAGE_STOPPED, "copy %s: stopped", object->source);
+    }
+    md5_add(object->check.md5, data, size); /* nobody else's turn comes before ours ends */
+    pthread_mutex_lock(&engine->lock);
+    object->check.turn++;
+    pthread_cond_broadcast(&engine->turn);
+    pthread_mutex_unlock(&engine->lock);
+    return STORAGE_OK;
+}
+
+static void run_part(struct copy_worker *worker, struct copy_object *object, unsigned part)
+{
+    struct copy_engine *engine = worker->engine;
+    struct storage_error err = {0};
+    struct storage_info info;
+    uint64_t offset = (uint64_t)part * object->part_size;
+    uint64_t left = object->info.size - offset;
+    size_t size = left < object->part_size ? (size_t)left : object->part_size;
+    enum storage_code code = read_part(worker, object, offset, size, &info, &err);
+    if (code == STORAGE_OK) {
+        object->part_crcs[part] = storage_crc32(0, worker->buffer, size);
+        code =
+            sum_part(object, part, worker->buffer, size) ? STORAGE_OK : fail_memory(object, &err);
+    }
+    if (code == STORAGE_OK) {
+        code = upload_part(object, part, worker->buffer, size, object->part_crcs[part], &err);
+    }
+    if (code == STORAGE_OK && object->check.md5) {
+        code = hash_in_turn(engine, object, part, worker->buffer, size, &err);
+    }
+    if (!copy_part_done(engine, object, size, code, &err)) {
+        copy_report_progress(engine);
+        return;
+    }
+    if (object->failed) {
+        err = object->error;
+        end_failed(engine, object, &err);
+        return;
+    }
+    uint32_t crc = object->part_crcs[0];
+    for (unsigned i = 1; i < object->part_count; i++) {
+        uint64_t rest = object->info.size - (uint64_t)i * object->part_size;
+        crc = crc32_fold(crc, object->part_crcs[i],
+                         rest < object->part_size ? rest : object->part_size);
+    }
+    end_copied(engine, object, crc);
+}
+
+void copy_run(struct copy_worker *worker, const struct copy_task *task)
+{
+    switch (task->step) {
+    case COPY_WHOLE:
+        task->object->started = copy_now();
+        run_whole(worker, task->object);
+        break;
+    case COPY_BEGIN:
+        task->object->started = copy_now();
+        run_begin(worker, task->object);
+        break;
+    case COPY_PART:
+        run_part(worker, task->object, task->part);
+        break;
+    }
+}

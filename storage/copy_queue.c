@@ -1,0 +1,361 @@
+/*
+ * copy_queue.c - who does what next.
+ *
+ * Three lists: fresh objects as listed (bounded), objects that start over (put in front of them),
+ * and open objects with parts to hand out. While there are fresh ones, at most half of the workers
+ * are on parts, so that neither many small objects nor one big one holds up the other.
+ *
+ * Parts of one object are handed out in ascending order, each with its buffer. So the lowest part
+ * that is not yet back is always in the hands of a worker that waits for nobody; that is why
+ * waiting for one's turn to be hashed cannot lock up.
+ */
+#include "copy_engine.h"
+#include "storage_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "storage_banned.h"
+
+/* ---- objects ----------------------------------------------------------------------------------
+ */
+
+struct copy_object *copy_object_new(const char *source, const char *destination,
+                                    const struct storage_info *info)
+{
+    struct copy_object *object = calloc(1, sizeof *object);
+    if (!object) {
+        return NULL;
+    }
+    object->info = *info;
+    object->source = strdup(source);
+    object->destination = strdup(destination);
+    if (!object->source || !object->destination) {
+        copy_object_free(object);
+        return NULL;
+    }
+    return object;
+}
+
+void copy_object_free(struct copy_object *object)
+{
+    if (!object) {
+        return;
+    }
+    if (object->upload) {
+        object->upload->store->backend->upload_abort(object->upload);
+    }
+    copy_check_release(&object->check);
+    free(object->part_crcs);
+    free(object->source);
+    free(object->destination);
+    free(object);
+}
+
+static void free_list(struct copy_object *object)
+{
+    while (object) {
+        struct copy_object *next = object->next;
+        copy_object_free(object);
+        object = next;
+    }
+}
+
+/* ---- life cycle -------------------------------------------------------------------------------
+ */
+
+bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *copy)
+{
+    memset(engine, 0, sizeof *engine);
+    engine->copy = *copy;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    bool ok = pthread_mutex_init(&engine->lock, NULL) == 0 &&
+              pthread_mutex_init(&engine->hooks, NULL) == 0 &&
+              pthread_cond_init(&engine->work, &monotonic) == 0 &&
+              pthread_cond_init(&engine->room, &monotonic) == 0 &&
+              pthread_cond_init(&engine->turn, &monotonic) == 0;
+    pthread_condattr_destroy(&monotonic);
+    return ok;
+}
+
+void copy_engine_release(struct copy_engine *engine)
+{
+    free_list(engine->fresh_head);
+    free_list(engine->open_head);
+    pthread_mutex_destroy(&engine->lock);
+    pthread_mutex_destroy(&engine->hooks);
+    pthread_cond_destroy(&engine->work);
+    pthread_cond_destroy(&engine->room);
+    pthread_cond_destroy(&engine->turn);
+}
+
+static bool is_set(const atomic_bool *flag)
+{
+    return flag && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+bool copy_is_stopped(const struct copy_engine *engine)
+{
+    return is_set(engine->copy.stop) || is_set(engine->copy.source->stop) ||
+           is_set(engine->copy.destination->stop);
+}
+
+void copy_wait(struct copy_engine *engine, pthread_cond_t *condition)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += COPY_WAIT_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(condition, &engine->lock, &until);
+}
+
+double copy_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- putting ----------------------------------------------------------------------------------
+ */
+
+bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (engine->fresh_count >= COPY_QUEUE_MAX && !copy_is_stopped(engine)) {
+        copy_wait(engine, &engine->room);
+    }
+    bool taken = !copy_is_stopped(engine);
+    if (taken) {
+        if (engine->fresh_tail) {
+            engine->fresh_tail->next = object;
+        } else {
+            engine->fresh_head = object;
+        }
+        engine->fresh_tail = object;
+        engine->fresh_count++;
+        engine->pending++;
+        engine->progress.total_objects++;
+        engine->progress.total_bytes += object->info.size;
+        pthread_cond_signal(&engine->work);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return taken;
+}
+
+void copy_put_back(struct copy_engine *engine, struct copy_object *object)
+{
+    pthread_mutex_lock(&engine->lock);
+    object->next = engine->fresh_head;
+    engine->fresh_head = object;
+    engine->fresh_tail = engine->fresh_tail ? engine->fresh_tail : object;
+    engine->fresh_count++;
+    engine->open_count -= object->is_big;
+    object->is_big = false;
+    object->part_count = 0;
+    object->next_part = 0;
+    object->failed = false;
+    engine->progress.done_bytes -= object->moved;
+    object->moved = 0;
+    pthread_cond_broadcast(&engine->work);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void copy_put_open(struct copy_engine *engine, struct copy_object *object)
+{
+    pthread_mutex_lock(&engine->lock);
+    struct copy_object **end = &engine->open_head;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    object->next = NULL;
+    *end = object;
+    pthread_cond_broadcast(&engine->work);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void copy_end_listing(struct copy_engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->listed = true;
+    engine->progress.listed = true;
+    pthread_cond_broadcast(&engine->work);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* ---- taking -----------------------------------------------------------------------------------
+ */
+
+/* Whether the worker may have a buffer of size, and if so, promises it. */
+static bool reserve(struct copy_worker *worker, size_t size)
+{
+    struct copy_engine *engine = worker->engine;
+    if (size <= worker->capacity) {
+        return true;
+    }
+    if (engine->memory_used - worker->capacity + size > engine->copy.memory_max) {
+        return false;
+    }
+    engine->memory_used += size - worker->capacity;
+    free(worker->buffer);
+    worker->buffer = NULL; /* allocated by the caller, without the lock */
+    worker->capacity = size;
+    return true;
+}
+
+static bool is_small(const struct copy_engine *engine, const struct copy_object *object)
+{
+    return object->info.size <= engine->copy.part_size;
+}
+
+static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
+{
+    struct copy_engine *engine = worker->engine;
+    struct copy_object *object = engine->fresh_head;
+    if (!object) {
+        return false;
+    }
+    bool small = is_small(engine, object);
+    if (small ? !reserve(worker, object->info.size ? (size_t)object->info.size : 1)
+              : engine->open_count >= COPY_OPEN_MAX) {
+        return false;
+    }
+    engine->fresh_head = object->next;
+    engine->fresh_tail = object->next ? engine->fresh_tail : NULL;
+    engine->fresh_count--;
+    engine->open_count += !small;
+    object->is_big = !small;
+    object->next = NULL;
+    pthread_cond_signal(&engine->room);
+    task->step = small ? COPY_WHOLE : COPY_BEGIN;
+    task->object = object;
+    return true;
+}
+
+/* The part at index of an object has so many bytes. */
+static size_t size_of_part(const struct copy_object *object, unsigned part)
+{
+    uint64_t left = object->info.size - (uint64_t)part * object->part_size;
+    return left < object->part_size ? (size_t)left : object->part_size;
+}
+
+static bool take_part(struct copy_worker *worker, struct copy_task *task)
+{
+    struct copy_engine *engine = worker->engine;
+    struct copy_object *object = engine->open_head;
+    if (!object || !reserve(worker, size_of_part(object, object->next_part))) {
+        return false;
+    }
+    task->step = COPY_PART;
+    task->object = object;
+    task->part = object->next_part++;
+    object->in_flight++;
+    engine->parts_in_flight++;
+    engine->open_head = object->next;
+    object->next = NULL;
+    if (object->next_part < object->part_count) { /* to the end: the next part is another's */
+        struct copy_object **end = &engine->open_head;
+        while (*end) {
+            end = &(*end)->next;
+        }
+        *end = object;
+    }
+    return true;
+}
+
+static bool choose(struct copy_worker *worker, struct copy_task *task)
+{
+    const struct copy_engine *engine = worker->engine;
+    if (engine->parts_in_flight * 2 < engine->copy.workers) {
+        return take_part(worker, task) || take_fresh(worker, task);
+    }
+    return take_fresh(worker, task) || take_part(worker, task);
+}
+
+/* Gives the worker's memory back to the others. */
+static void surrender(struct copy_worker *worker)
+{
+    struct copy_engine *engine = worker->engine;
+    if (worker->capacity > 0) {
+        free(worker->buffer);
+        worker->buffer = NULL;
+        engine->memory_used -= worker->capacity;
+        worker->capacity = 0;
+        pthread_cond_broadcast(&engine->work); /* one of them may wait for just that */
+    }
+}
+
+bool copy_take(struct copy_worker *worker, struct copy_task *task)
+{
+    struct copy_engine *engine = worker->engine;
+    bool taken = false;
+    memset(task, 0, sizeof *task);
+    pthread_mutex_lock(&engine->lock);
+    while (!copy_is_stopped(engine) && !taken && !(engine->listed && engine->pending == 0)) {
+        taken = choose(worker, task);
+        if (!taken) {
+            surrender(worker);
+            copy_wait(engine, &engine->work);
+        }
+    }
+    if (!taken) {
+        surrender(worker);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (taken && !worker->buffer && worker->capacity > 0) {
+        worker->buffer = malloc(worker->capacity);
+    }
+    return taken;
+}
+
+/* ---- coming back ------------------------------------------------------------------------------
+ */
+
+static void close_object(struct copy_engine *engine, const struct copy_object *object)
+{
+    struct copy_object **link = &engine->open_head;
+    while (*link && *link != object) {
+        link = &(*link)->next;
+    }
+    if (*link) {
+        *link = object->next;
+    }
+}
+
+bool copy_part_done(struct copy_engine *engine, struct copy_object *object, size_t moved,
+                    enum storage_code code, const struct storage_error *err)
+{
+    pthread_mutex_lock(&engine->lock);
+    object->in_flight--;
+    engine->parts_in_flight--;
+    if (code == STORAGE_OK) {
+        object->moved += moved;
+        engine->progress.done_bytes += moved;
+    } else if (!object->failed) {
+        object->failed = true;
+        object->error = *err;
+        close_object(engine, object);
+        pthread_cond_broadcast(&engine->turn);
+    }
+    bool last =
+        object->in_flight == 0 && (object->failed || object->next_part == object->part_count);
+    pthread_mutex_unlock(&engine->lock);
+    return last;
+}
+
+void copy_object_done(struct copy_engine *engine, const struct copy_object *object)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->pending--;
+    engine->open_count -= object->is_big;
+    if (object->is_big || (engine->listed && engine->pending == 0)) {
+        pthread_cond_broadcast(&engine->work);
+    }
+    pthread_mutex_unlock(&engine->lock);
+}
