@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "storage_banned.h"
+#include "../storage_banned.h"
 
 static bool is_blank(char c)
 {

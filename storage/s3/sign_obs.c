@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "storage_banned.h"
+#include "../storage_banned.h"
 
 /* Parameters that name a thing rather than filter a list; only these are signed. */
 static const char *const sub_resources[] = {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "../storage_banned.h"
 
 enum {
     QUERY_MAX = 64 * 1024 /* bytes of a query, encoded: a session token may be in it */

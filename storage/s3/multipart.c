@@ -1,0 +1,635 @@
+/*
+ * multipart.c - writing an object, whole or in parts, and knowing that it arrived.
+ *
+ * What fits one part is kept until the upload is completed and then sent as one PUT, since nothing
+ * may be visible before. The rest is S3's multipart upload, begun by the first part.
+ *
+ * Integrity. To stores that keep CRC-32 sums, ours goes with every part and with the whole, and
+ * theirs comes back: the store has the bytes that were read. Whether a store does so is known from
+ * its first answer. Elsewhere, and always on OBS, Content-MD5 goes with every part, the ETag of a
+ * part is compared with it, and that of the whole with the MD5 of the MD5s, which is how S3 makes
+ * it. Where nothing of that comes back, the size is asked for and compared, and that is said.
+ */
+#include "s3.h"
+
+#include "../date.h"
+#include "../digest.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../storage_banned.h"
+
+enum {
+    PARTS_MAX = 10000, /* S3 and OBS */
+    UPLOAD_ID_MAX = 1024,
+    COMPLETE_BODY_MAX = 4 * 1024 * 1024, /* 10,000 parts of 300 bytes, and some */
+    SUM_TEXT = 32                        /* base64 of an MD5 is 24 bytes */
+};
+
+struct part {
+    char etag[STORAGE_ETAG_MAX + 1];
+    uint64_t size;
+    uint32_t crc32;
+    uint8_t md5[MD5_SIZE];
+    bool is_md5; /* md5 is set and the store's ETag was the same */
+    bool is_done;
+};
+
+struct s3_upload {
+    struct upload base;
+    char key[STORAGE_KEY_MAX + 1];
+    char mtime[32]; /* "": none */
+
+    void *whole; /* a copy of the only part */
+    size_t whole_size;
+    uint32_t whole_crc32;
+    bool is_whole;
+
+    pthread_mutex_t lock; /* over what follows */
+    char id[UPLOAD_ID_MAX];
+    bool is_crc; /* the store answered that it will keep the CRC-32 of the whole */
+    struct part *parts;
+    size_t capacity; /* of parts */
+    size_t count;    /* the highest number so far */
+};
+
+static struct s3_store *store_of(const struct s3_upload *upload)
+{
+    return (struct s3_store *)upload->base.store;
+}
+
+static enum storage_code fail_upload(const struct s3_upload *upload, enum storage_code code,
+                                     const char *why, struct storage_error *err)
+{
+    storage_fail(err, code, "PUT s3://%s/%s: %s", upload->base.store->bucket, upload->key, why);
+    if (err) {
+        struct s3_request request = {.method = "PUT", .what = "object", .key = upload->key};
+        s3_name_error(store_of(upload), &request, err);
+    }
+    return code;
+}
+
+static void crc32_text(char text[SUM_TEXT], uint32_t crc32)
+{
+    const uint8_t bytes[4] = {(uint8_t)(crc32 >> 24), (uint8_t)(crc32 >> 16), (uint8_t)(crc32 >> 8),
+                              (uint8_t)crc32};
+    struct buf out;
+    buf_init(&out, SUM_TEXT - 1);
+    digest_add_base64(&out, bytes, sizeof bytes);
+    snprintf(text, SUM_TEXT, "%s", out.data);
+    buf_release(&out);
+}
+
+static void md5_text(char text[SUM_TEXT], const uint8_t md5[MD5_SIZE])
+{
+    struct buf out;
+    buf_init(&out, SUM_TEXT - 1);
+    digest_add_base64(&out, md5, MD5_SIZE);
+    snprintf(text, SUM_TEXT, "%s", out.data);
+    buf_release(&out);
+}
+
+/* Whether etag is md5 in hex, with suffix ("-3", or "") behind it. */
+static bool is_etag_of(const char *etag, const uint8_t md5[MD5_SIZE], const char *suffix)
+{
+    struct buf out;
+    buf_init(&out, 2 * MD5_SIZE + 16);
+    digest_add_hex(&out, md5, MD5_SIZE);
+    buf_text(&out, suffix);
+    bool equal = strcasecmp(out.data, etag) == 0;
+    buf_release(&out);
+    return equal;
+}
+
+/* A store that refuses the checksum headers themselves is not asked to take them again. */
+static bool refuses_checksums(struct s3_store *store, const struct storage_error *err)
+{
+    int unknown = S3_CHECKSUMS_UNKNOWN;
+    bool is_refusal =
+        err->http_status == 501 ||
+        (err->http_status == 400 && (strcmp(err->service_code, "InvalidArgument") == 0 ||
+                                     strcmp(err->service_code, "InvalidRequest") == 0));
+    return is_refusal &&
+           atomic_compare_exchange_strong(&store->checksums, &unknown, (int)S3_CHECKSUMS_IGNORED);
+}
+
+static bool may_use_checksums(const struct s3_store *store)
+{
+    return s3_speaks_checksums(store) && atomic_load(&store->checksums) != S3_CHECKSUMS_IGNORED;
+}
+
+/* ---- the last resort ------------------------------------------------------------------------- */
+
+/* Asks the store what it has now, when its answer to the upload did not say enough. */
+static enum storage_code verify_by_stat(struct s3_upload *upload, uint64_t size, uint32_t crc32,
+                                        enum storage_verified *verified, struct storage_error *err)
+{
+    struct storage_info info;
+    enum storage_code code = s3_stat(upload->base.store, upload->key, &info, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    if (info.size != size || (info.has_crc32 && info.crc32 != crc32)) {
+        return fail_upload(upload, STORAGE_INTEGRITY, "the store has other bytes than were sent",
+                           err);
+    }
+    *verified = info.has_crc32 ? STORAGE_VERIFIED_CRC32 : STORAGE_VERIFIED_SIZE;
+    return STORAGE_OK;
+}
+
+/* ---- one PUT --------------------------------------------------------------------------------- */
+
+/* Compares what the answer to a PUT says with what was sent. */
+static enum storage_code verify_put(struct s3_upload *upload, const struct http_response *response,
+                                    bool used_crc, const uint8_t *md5,
+                                    enum storage_verified *verified, struct storage_error *err)
+{
+    struct s3_store *store = store_of(upload);
+    uint8_t own[MD5_SIZE];
+    uint32_t crc32 = 0;
+    bool has_crc = used_crc && s3_parse_crc32(&crc32, response->crc32);
+    if (used_crc) {
+        atomic_store(&store->checksums,
+                     (int)(has_crc ? S3_CHECKSUMS_HONOURED : S3_CHECKSUMS_IGNORED));
+    }
+    if (has_crc && crc32 != upload->whole_crc32) {
+        return fail_upload(upload, STORAGE_INTEGRITY, "the store has other bytes than were sent",
+                           err);
+    }
+    if (has_crc) {
+        *verified = STORAGE_VERIFIED_CRC32;
+        return STORAGE_OK;
+    }
+    if (!md5 && digest_md5(own, upload->whole, upload->whole_size)) {
+        md5 = own;
+    }
+    if (md5 && is_etag_of(response->etag, md5, "")) {
+        *verified = STORAGE_VERIFIED_MD5;
+        return STORAGE_OK;
+    }
+    return verify_by_stat(upload, upload->whole_size, upload->whole_crc32, verified, err);
+}
+
+static enum storage_code put_whole(struct s3_upload *upload, enum storage_verified *verified,
+                                   struct storage_error *err)
+{
+    struct s3_store *store = store_of(upload);
+    struct http_response response;
+    struct sign_pair headers[4];
+    char sum[SUM_TEXT];
+    uint8_t md5[MD5_SIZE];
+    bool use_crc = may_use_checksums(store);
+    bool use_md5 =
+        !use_crc && digest_md5(md5, upload->whole ? upload->whole : "", upload->whole_size);
+    struct s3_request request = {.method = "PUT",
+                                 .what = "object",
+                                 .key = upload->key,
+                                 .headers = headers,
+                                 .body = upload->whole,
+                                 .body_size = upload->whole_size};
+    headers[request.header_count++] =
+        (struct sign_pair){"Content-Type", "application/octet-stream"};
+    if (upload->mtime[0]) {
+        headers[request.header_count++] = (struct sign_pair){"x-amz-meta-mtime", upload->mtime};
+    }
+    if (use_crc) {
+        crc32_text(sum, upload->whole_crc32);
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
+    } else if (use_md5) {
+        md5_text(sum, md5);
+        headers[request.header_count++] = (struct sign_pair){"Content-MD5", sum};
+    }
+    http_response_init(&response);
+    enum storage_code code = s3_perform(store, &request, &response, err);
+    if (code == STORAGE_OK) {
+        code = verify_put(upload, &response, use_crc, use_md5 ? md5 : NULL, verified, err);
+    }
+    http_response_release(&response);
+    return code;
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
+                                    struct storage_error *err)
+{
+    struct s3_store *store = store_of(upload);
+    struct http_response response;
+    struct sign_pair headers[4];
+    const struct sign_pair query = {"uploads", NULL};
+    struct s3_request request = {.method = "POST",
+                                 .what = "upload",
+                                 .key = upload->key,
+                                 .query = &query,
+                                 .query_count = 1,
+                                 .headers = headers};
+    headers[request.header_count++] =
+        (struct sign_pair){"Content-Type", "application/octet-stream"};
+    if (upload->mtime[0]) {
+        headers[request.header_count++] = (struct sign_pair){"x-amz-meta-mtime", upload->mtime};
+    }
+    if (use_crc) {
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-algorithm", "CRC32"};
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-type", "FULL_OBJECT"};
+    }
+    http_response_init(&response);
+    enum storage_code code = s3_perform(store, &request, &response, err);
+    if (code == STORAGE_OK && !xml_upload_id_parse(upload->id, sizeof upload->id,
+                                                   response.body.data, response.body.length)) {
+        code = fail_upload(upload, STORAGE_TRANSFER, "the answer holds no upload id", err);
+    }
+    upload->is_crc = use_crc && strcmp(response.checksum_type, "FULL_OBJECT") == 0;
+    http_response_release(&response);
+    return code;
+}
+
+/* Begins the multipart upload, once; the first part to come does it for all. */
+static enum storage_code ensure_id(struct s3_upload *upload, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    pthread_mutex_lock(&upload->lock);
+    if (!upload->id[0]) {
+        bool use_crc = may_use_checksums(store_of(upload));
+        code = request_id(upload, use_crc, err);
+        if (code != STORAGE_OK && use_crc && refuses_checksums(store_of(upload), err)) {
+            code = request_id(upload, false, err);
+        }
+    }
+    pthread_mutex_unlock(&upload->lock);
+    return code;
+}
+
+/* Takes a sent part into the table. */
+static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
+                                   const struct part *part, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    pthread_mutex_lock(&upload->lock);
+    if (number > upload->capacity) {
+        size_t capacity = upload->capacity ? upload->capacity : 16;
+        while (capacity < number) {
+            capacity *= 2;
+        }
+        struct part *parts = realloc(upload->parts, capacity * sizeof *parts);
+        if (!parts) {
+            code = fail_upload(upload, STORAGE_BUG, "no memory", err);
+            goto done;
+        }
+        memset(parts + upload->capacity, 0, (capacity - upload->capacity) * sizeof *parts);
+        upload->parts = parts;
+        upload->capacity = capacity;
+    }
+    upload->parts[number - 1] = *part;
+    upload->count = number > upload->count ? number : upload->count;
+done:
+    pthread_mutex_unlock(&upload->lock);
+    return code;
+}
+
+static enum storage_code send_part(struct s3_upload *upload, unsigned number, const void *data,
+                                   struct part *part, struct storage_error *err)
+{
+    struct http_response response;
+    char digits[16];
+    char sum[SUM_TEXT];
+    struct sign_pair headers[2] = {{"Content-Type", "application/octet-stream"}};
+    snprintf(digits, sizeof digits, "%u", number);
+    const struct sign_pair query[] = {{"partNumber", digits}, {"uploadId", upload->id}};
+    bool use_md5 = !upload->is_crc && digest_md5(part->md5, data, (size_t)part->size);
+    struct s3_request request = {.method = "PUT",
+                                 .what = "part",
+                                 .key = upload->key,
+                                 .query = query,
+                                 .query_count = 2,
+                                 .headers = headers,
+                                 .header_count = 1,
+                                 .body = data,
+                                 .body_size = (size_t)part->size};
+    if (upload->is_crc) {
+        crc32_text(sum, part->crc32);
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
+    } else if (use_md5) {
+        md5_text(sum, part->md5);
+        headers[request.header_count++] = (struct sign_pair){"Content-MD5", sum};
+    }
+    http_response_init(&response);
+    enum storage_code code = s3_perform(store_of(upload), &request, &response, err);
+    if (code == STORAGE_OK) {
+        uint32_t theirs = 0;
+        part->is_done = true;
+        part->is_md5 = use_md5 && is_etag_of(response.etag, part->md5, "");
+        memcpy(part->etag, response.etag, sizeof part->etag);
+        if (upload->is_crc && s3_parse_crc32(&theirs, response.crc32) && theirs != part->crc32) {
+            code = fail_upload(upload, STORAGE_INTEGRITY,
+                               "the store has other bytes of a part than were sent", err);
+        } else if (!part->etag[0]) {
+            code = fail_upload(upload, STORAGE_TRANSFER, "a part was taken without an ETag", err);
+        }
+    }
+    http_response_release(&response);
+    return code;
+}
+
+enum storage_code s3_upload_part(struct upload *base, unsigned number, const void *data,
+                                 size_t size, uint32_t crc32, struct storage_error *err)
+{
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct storage_error own;
+    const struct upload_plan *plan = &base->plan;
+    struct part part = {.size = size, .crc32 = crc32};
+    err = err ? err : &own;
+    assert(number > 0);
+    bool is_whole = plan->size != UINT64_MAX ? plan->size <= plan->part_size
+                                             : number == 1 && size < plan->part_size;
+    if (is_whole) {
+        assert(number == 1 && !upload->whole);
+        upload->is_whole = true;
+        upload->whole = size > 0 ? malloc(size) : NULL;
+        if (size > 0 && !upload->whole) {
+            return fail_upload(upload, STORAGE_BUG, "no memory", err);
+        }
+        if (size > 0) {
+            memcpy(upload->whole, data, size);
+        }
+        upload->whole_size = size;
+        upload->whole_crc32 = crc32;
+        return STORAGE_OK;
+    }
+    if (number > PARTS_MAX) {
+        enum storage_code code =
+            fail_upload(upload, STORAGE_USAGE, "an object has at most 10,000 parts", err);
+        storage_hint(err, "use a larger --part_size");
+        return code;
+    }
+    enum storage_code code = ensure_id(upload, err);
+    if (code == STORAGE_OK) {
+        code = send_part(upload, number, data, &part, err);
+    }
+    if (code == STORAGE_OK) {
+        code = keep_part(upload, number, &part, err);
+    }
+    return code;
+}
+
+/* ---- completing ------------------------------------------------------------------------------ */
+
+static void build_complete(struct s3_upload *upload, struct buf *body)
+{
+    char sum[SUM_TEXT];
+    buf_text(body, "<CompleteMultipartUpload>");
+    for (size_t i = 0; i < upload->count; i++) {
+        const struct part *part = &upload->parts[i];
+        buf_text(body, "<Part><ETag>\"");
+        if (!xml_escape(body, part->etag)) {
+            body->failed = true;
+        }
+        buf_text(body, "\"</ETag>");
+        if (upload->is_crc) {
+            crc32_text(sum, part->crc32);
+            buf_format(body, "<ChecksumCRC32>%s</ChecksumCRC32>", sum);
+        }
+        buf_format(body, "<PartNumber>%zu</PartNumber></Part>", i + 1);
+    }
+    buf_text(body, "</CompleteMultipartUpload>");
+}
+
+/* Whether etag is the MD5 of the parts' MD5s, which were the store's as well. */
+static bool is_composite_etag(const struct s3_upload *upload, const char *etag)
+{
+    uint8_t md5[MD5_SIZE];
+    char suffix[16];
+    bool ok = upload->count > 0;
+    struct md5 *sum = md5_new();
+    if (!sum) {
+        return false;
+    }
+    for (size_t i = 0; ok && i < upload->count; i++) {
+        ok = upload->parts[i].is_md5;
+        md5_add(sum, upload->parts[i].md5, MD5_SIZE);
+    }
+    ok = md5_finish(sum, md5) && ok;
+    md5_free(sum);
+    snprintf(suffix, sizeof suffix, "-%zu", upload->count);
+    return ok && is_etag_of(etag, md5, suffix);
+}
+
+static bool all_parts_md5(const struct s3_upload *upload)
+{
+    for (size_t i = 0; i < upload->count; i++) {
+        if (!upload->parts[i].is_md5) {
+            return false;
+        }
+    }
+    return upload->count > 0;
+}
+
+static enum storage_code verify_completed(struct s3_upload *upload,
+                                          const struct xml_completed *completed, uint64_t size,
+                                          uint32_t crc32, enum storage_verified *verified,
+                                          struct storage_error *err)
+{
+    uint32_t theirs = 0;
+    bool is_full = strcmp(completed->checksum_type, "COMPOSITE") != 0;
+    if (upload->is_crc && is_full && s3_parse_crc32(&theirs, completed->crc32)) {
+        *verified = STORAGE_VERIFIED_CRC32;
+        return theirs == crc32 ? STORAGE_OK
+                               : fail_upload(upload, STORAGE_INTEGRITY,
+                                             "the store has other bytes than were sent", err);
+    }
+    if (is_composite_etag(upload, completed->etag)) {
+        *verified = STORAGE_VERIFIED_ETAG;
+        return STORAGE_OK;
+    }
+    enum storage_code code = verify_by_stat(upload, size, crc32, verified, err);
+    if (code == STORAGE_OK && *verified == STORAGE_VERIFIED_SIZE && all_parts_md5(upload)) {
+        *verified = STORAGE_VERIFIED_MD5; /* each part's, and the size of the whole */
+    }
+    return code;
+}
+
+/*
+ * Complete may have succeeded although no answer, or one that says so badly, came: a second one is
+ * told NoSuchUpload. The object itself tells, when it can be known for ours: OBS names the upload,
+ * else by its sum or composite ETag. Returns whether it is there; *verified says how we know.
+ */
+static bool is_completed(struct s3_upload *upload, uint64_t size, uint32_t crc32,
+                         enum storage_verified *verified)
+{
+    struct s3_store *store = store_of(upload);
+    struct storage_error unused;
+    struct http_response response;
+    const struct sign_pair checksum = {"x-amz-checksum-mode", "ENABLED"};
+    struct s3_request head = {
+        .method = "HEAD", .what = "object", .key = upload->key, .headers = &checksum};
+    head.header_count = s3_speaks_checksums(store) ? 1 : 0;
+    http_response_init(&response);
+    bool found = s3_perform(store, &head, &response, &unused) == STORAGE_OK &&
+                 response.content_length == size;
+    uint32_t theirs = 0;
+    bool is_full = strcmp(response.checksum_type, "COMPOSITE") != 0;
+    bool has_crc = is_full && s3_parse_crc32(&theirs, response.crc32);
+    if (found && has_crc) {
+        *verified = STORAGE_VERIFIED_CRC32;
+        found = theirs == crc32;
+    } else if (found && is_composite_etag(upload, response.etag)) {
+        *verified = STORAGE_VERIFIED_ETAG;
+    } else if (found && response.upload_id[0]) {
+        *verified = all_parts_md5(upload) ? STORAGE_VERIFIED_MD5 : STORAGE_VERIFIED_SIZE;
+        found = strcmp(response.upload_id, upload->id) == 0;
+    } else {
+        found = false;
+    }
+    http_response_release(&response);
+    return found;
+}
+
+/* Whether a Complete that failed so may have been carried out all the same. */
+static bool is_outcome_unknown(enum storage_code code, const struct storage_error *err)
+{
+    return code == STORAGE_UNREACHABLE || code == STORAGE_TRANSFER ||
+           strcmp(err->service_code, "NoSuchUpload") == 0;
+}
+
+static enum storage_code complete_parts(struct s3_upload *upload, uint64_t size, uint32_t crc32,
+                                        enum storage_verified *verified, struct storage_error *err)
+{
+    struct http_response response;
+    struct xml_completed completed;
+    struct buf body;
+    char sum[SUM_TEXT];
+    const struct sign_pair query = {"uploadId", upload->id};
+    struct sign_pair headers[3] = {{"Content-Type", "application/xml"}};
+    struct s3_request request = {.method = "POST",
+                                 .what = "upload",
+                                 .key = upload->key,
+                                 .query = &query,
+                                 .query_count = 1,
+                                 .headers = headers,
+                                 .header_count = 1,
+                                 .error_in_200 = true};
+    if (upload->is_crc) {
+        crc32_text(sum, crc32);
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
+        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-type", "FULL_OBJECT"};
+    }
+    buf_init(&body, COMPLETE_BODY_MAX);
+    http_response_init(&response);
+    build_complete(upload, &body);
+    request.body = body.data;
+    request.body_size = body.length;
+    enum storage_code code = buf_ok(&body) ? s3_perform(store_of(upload), &request, &response, err)
+                                           : fail_upload(upload, STORAGE_BUG, "no memory", err);
+    if (code == STORAGE_OK &&
+        !xml_completed_parse(&completed, response.body.data, response.body.length)) {
+        code = fail_upload(upload, STORAGE_TRANSFER, "the answer does not say that it is complete",
+                           err);
+    }
+    if (code == STORAGE_OK) {
+        code = verify_completed(upload, &completed, size, crc32, verified, err);
+    } else if (is_outcome_unknown(code, err) && is_completed(upload, size, crc32, verified)) {
+        code = STORAGE_OK;
+    }
+    http_response_release(&response);
+    buf_release(&body);
+    return code;
+}
+
+/* Whether the parts are all there and make up the size. */
+static bool is_gapless(const struct s3_upload *upload, uint64_t size)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < upload->count; i++) {
+        if (!upload->parts[i].is_done) {
+            return false;
+        }
+        sum += upload->parts[i].size;
+    }
+    return sum == size;
+}
+
+enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
+                                     enum storage_verified *verified, struct storage_error *err)
+{
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct storage_error own;
+    enum storage_verified how = STORAGE_VERIFIED_SIZE;
+    enum storage_code code = STORAGE_OK;
+    err = err ? err : &own;
+    if (!upload->id[0]) { /* one part, or none */
+        assert(size == upload->whole_size);
+        upload->whole_crc32 = upload->is_whole ? upload->whole_crc32 : 0;
+        code = put_whole(upload, &how, err);
+        if (code != STORAGE_OK && may_use_checksums(store_of(upload)) &&
+            refuses_checksums(store_of(upload), err)) {
+            code = put_whole(upload, &how, err);
+        }
+    } else if (!is_gapless(upload, size)) {
+        code = fail_upload(upload, STORAGE_TRANSFER, "a part is missing", err);
+    } else {
+        code = complete_parts(upload, size, crc32, &how, err);
+    }
+    if (verified) {
+        *verified = how;
+    }
+    if (code == STORAGE_OK) {
+        upload->id[0] = '\0'; /* there is nothing left to abort */
+    }
+    s3_upload_abort(base);
+    return code;
+}
+
+/* ---- life cycle ------------------------------------------------------------------------------ */
+
+enum storage_code s3_upload_begin(struct upload **result, struct storage *base, const char *key,
+                                  const struct upload_plan *plan, struct storage_error *err)
+{
+    *result = NULL;
+    assert(plan->part_size > 0);
+    if (!key[0] || strlen(key) > STORAGE_KEY_MAX) {
+        return storage_fail(err, STORAGE_USAGE, "PUT s3://%s/%.64s: a key has 1 to 1024 bytes",
+                            base->bucket, key);
+    }
+    struct s3_upload *upload = calloc(1, sizeof *upload);
+    if (!upload) {
+        return storage_fail(err, STORAGE_BUG, "PUT s3://%s/%s: no memory", base->bucket, key);
+    }
+    upload->base.store = base;
+    upload->base.plan = *plan;
+    snprintf(upload->key, sizeof upload->key, "%s", key);
+    if (plan->mtime_ns != 0) {
+        date_format_decimal(upload->mtime, sizeof upload->mtime, plan->mtime_ns);
+    }
+    pthread_mutex_init(&upload->lock, NULL);
+    *result = &upload->base;
+    return STORAGE_OK;
+}
+
+void s3_upload_abort(struct upload *base)
+{
+    struct s3_upload *upload = (struct s3_upload *)base;
+    if (!upload) {
+        return;
+    }
+    if (upload->id[0]) {
+        /* Parts cost money until they are gone; a stop is no reason to leave them. */
+        struct http_response response;
+        const struct sign_pair query = {"uploadId", upload->id};
+        struct s3_request request = {.method = "DELETE",
+                                     .what = "upload",
+                                     .key = upload->key,
+                                     .query = &query,
+                                     .query_count = 1,
+                                     .ignores_stop = true};
+        http_response_init(&response);
+        s3_perform(store_of(upload), &request, &response, NULL);
+        http_response_release(&response);
+    }
+    pthread_mutex_destroy(&upload->lock);
+    free(upload->parts);
+    free(upload->whole);
+    free(upload);
+}

@@ -1,0 +1,153 @@
+/* s3.c - opening and closing a bucket; the table that makes it a backend. */
+#include "s3.h"
+
+#include "../digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../storage_banned.h"
+
+enum {
+    BUDGET_START = 500 /* see request.c */
+};
+
+static void s3_close(struct storage *base);
+
+static const struct backend s3_backend = {
+    .stat = s3_stat,
+    .read = s3_read,
+    .remove = s3_remove,
+    .remove_batch = s3_remove_batch,
+    .make_bucket = s3_make_bucket,
+    .upload_begin = s3_upload_begin,
+    .upload_part = s3_upload_part,
+    .upload_complete = s3_upload_complete,
+    .upload_abort = s3_upload_abort,
+    .lister_open = s3_lister_open,
+    .lister_next = s3_lister_next,
+    .lister_close = s3_lister_close,
+    .close = s3_close,
+};
+
+static char *copy_secret(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static void free_secret(char *secret)
+{
+    if (secret) {
+        digest_wipe(secret, strlen(secret));
+    }
+    free(secret);
+}
+
+static void s3_close(struct storage *base)
+{
+    struct s3_store *store = (struct s3_store *)base;
+    http_free(store->http);
+    free_secret(store->access_key);
+    free_secret(store->secret_key);
+    free_secret(store->session_token);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static void set_limits(struct storage_config *config)
+{
+    config->connections_max = config->connections_max ? config->connections_max : 16;
+    config->attempts_max = config->attempts_max ? config->attempts_max : 6;
+    config->connect_timeout_ms = config->connect_timeout_ms ? config->connect_timeout_ms : 10000;
+    config->stall_timeout_s = config->stall_timeout_s ? config->stall_timeout_s : 30;
+}
+
+static void set_signature(struct s3_store *store, enum storage_signature wanted)
+{
+    bool anonymous = !store->access_key[0];
+    store->signature_is_auto = !anonymous && wanted == STORAGE_SIGN_AUTO;
+    if (anonymous) {
+        wanted = STORAGE_SIGN_NONE;
+    } else if (wanted == STORAGE_SIGN_AUTO) {
+        wanted = store->endpoint.is_obs ? STORAGE_SIGN_OBS : STORAGE_SIGN_V4;
+    }
+    atomic_init(&store->signature, (int)wanted);
+}
+
+/* A token with a line end in it would make a header of its own; a key has one when badly pasted. */
+static bool is_printable(const char *text)
+{
+    for (; *text; text++) {
+        if (*text <= ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum storage_code s3_open(struct storage **result, const struct storage_url *url,
+                          const struct storage_config *config, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    *result = NULL;
+    struct s3_store *store = calloc(1, sizeof *store);
+    if (!store) {
+        return storage_fail(err, STORAGE_BUG, "open s3://%s: no memory", url->bucket);
+    }
+    pthread_mutex_init(&store->lock, NULL);
+    xml_start();
+    store->base.backend = &s3_backend;
+    store->base.kind = STORAGE_S3;
+    memcpy(store->base.bucket, url->bucket, sizeof store->base.bucket);
+    store->access_key = copy_secret(config->access.access_key);
+    store->secret_key = copy_secret(config->access.secret_key);
+    store->session_token = copy_secret(config->access.session_token);
+    if (!store->access_key || !store->secret_key || !store->session_token) {
+        code = storage_fail(err, STORAGE_BUG, "open s3://%s: no memory", url->bucket);
+        goto done;
+    }
+    if (!is_printable(store->access_key) || !is_printable(store->secret_key) ||
+        !is_printable(store->session_token)) {
+        code = storage_fail(err, STORAGE_USAGE,
+                            "open s3://%s: a key or token holds a blank, a line end or another "
+                            "character that keys do not have",
+                            url->bucket);
+        goto done;
+    }
+    if (store->access_key[0] && !store->secret_key[0]) {
+        code = storage_fail(err, STORAGE_USAGE, "open s3://%s: an access key without secret key",
+                            url->bucket);
+        goto done;
+    }
+    code = endpoint_resolve(&store->endpoint, url->bucket, &config->access, err);
+    if (code != STORAGE_OK) {
+        goto done;
+    }
+    store->config = *config;
+    set_limits(&store->config);
+    set_signature(store, config->access.signature);
+    atomic_init(&store->is_obs, store->endpoint.is_obs);
+    atomic_init(&store->budget, BUDGET_START);
+    snprintf(store->base.place, sizeof store->base.place, "%s://%s",
+             store->endpoint.is_https ? "https" : "http", store->endpoint.host);
+    struct http_options options = {
+        .connections_max = store->config.connections_max,
+        .connect_timeout_ms = store->config.connect_timeout_ms,
+        .stall_timeout_s = store->config.stall_timeout_s,
+        .ca_file = config->access.ca_file,
+        .tls_insecure = config->access.tls_insecure,
+        .stop = config->stop,
+    };
+    code = http_new(&store->http, &options, err);
+    /* Borrowed until now: a later use would be a use after free. */
+    bool unsigned_payload = config->access.unsigned_payload;
+    store->config.access = (struct storage_access){.unsigned_payload = unsigned_payload};
+done:
+    if (code != STORAGE_OK) {
+        s3_close(&store->base);
+        return code;
+    }
+    *result = &store->base;
+    return STORAGE_OK;
+}

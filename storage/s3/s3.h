@@ -1,0 +1,137 @@
+/*
+ * s3.h - one bucket behind an S3 or OBS endpoint: what the files of s3/ share.
+ *
+ *     object.c multipart.c list.c    what a store can do, each operation a few requests
+ *                |
+ *            request.c               one request: build, sign, send, judge the answer, try again
+ *        /       |       \
+ *   endpoint  sign_*    errors       pure functions
+ *                |
+ *             ../http.h
+ *
+ * Everything that is learnt from answers (the dialect, the region, the clock's offset, whether
+ * checksums are honoured) is kept in the store, so the next request starts with it.
+ */
+#ifndef STORAGE_S3_S3_H
+#define STORAGE_S3_S3_H
+
+#include "../backend.h"
+#include "../http.h"
+#include "../storage_error.h"
+#include "../xml.h"
+#include "endpoint.h"
+#include "sign.h"
+
+#include <pthread.h>
+
+/* Whether the store keeps x-amz-checksum-crc32 values; known after the first upload's answer. */
+enum s3_checksums {
+    S3_CHECKSUMS_UNKNOWN,
+    S3_CHECKSUMS_HONOURED,
+    S3_CHECKSUMS_IGNORED
+};
+
+struct s3_store {
+    struct storage base;
+    struct http *http;
+    struct storage_config config; /* defaults filled in; its access strings are NULL */
+    char *access_key;             /* owned, wiped at the end; "" anonymous */
+    char *secret_key;
+    char *session_token;
+    bool signature_is_auto;
+
+    pthread_mutex_t lock;
+    struct endpoint endpoint; /* under lock */
+
+    atomic_int signature;   /* enum storage_signature, never AUTO */
+    atomic_bool is_obs;     /* by its host, or by what it answered */
+    atomic_bool is_found;   /* some request succeeded: the bucket exists */
+    atomic_int checksums;   /* enum s3_checksums */
+    atomic_int budget;      /* of retries, see request.c */
+    _Atomic int64_t offset; /* the store's clock minus ours, seconds */
+};
+
+/* A request in S3's words; request.c says it in the store's dialect. All is borrowed. */
+struct s3_request {
+    const char *method;
+    const char *what; /* "object", "bucket", "list", "upload", "part": for the error */
+    const char *key;  /* NULL or "": the bucket itself */
+    const struct sign_pair *query;
+    size_t query_count;
+    const struct sign_pair *headers; /* "x-amz-…" becomes "x-obs-…" where that is spoken */
+    size_t header_count;
+    const void *body;
+    size_t body_size;
+    void *sink; /* see struct http_request */
+    size_t sink_size;
+    bool error_in_200; /* a 2xx answer may hold an error document (Complete, Copy) */
+    bool ignores_stop; /* clean-up: one try, few seconds, also after a stop */
+};
+
+/*
+ * Sends the request until it succeeds, fails for good, or tries, deadline or stop end it.
+ * STORAGE_OK is a 2xx answer; response (initialised by the caller) then holds it. Otherwise *err
+ * tells all, http_status and service_code included, and response holds the last answer.
+ */
+enum storage_code s3_perform(struct s3_store *store, const struct s3_request *request,
+                             struct http_response *response, struct storage_error *err);
+
+/* Whether x-amz-checksum-* may be sent to, and asked of, this store. */
+bool s3_speaks_checksums(const struct s3_store *store);
+
+/* ---- errors.c ---- */
+
+/* The code of an answer: its HTTP status and the service's own word, "" when it gave none. */
+enum storage_code s3_error_code(int status, const char *service_code);
+
+/* How an answer that is no success is to be met. */
+enum s3_remedy {
+    S3_FAIL,
+    S3_RETRY,   /* transient: wait a little */
+    S3_THROTTLE /* the store asks for less: wait longer */
+};
+enum s3_remedy s3_error_remedy(int status, const char *service_code);
+
+/* Fills *err (not NULL) from an answer and its error document. */
+enum storage_code s3_fail(const struct s3_store *store, const struct s3_request *request,
+                          const struct http_response *response, const struct xml_error *document,
+                          struct storage_error *err);
+
+/* Fills operation and target of *err. */
+void s3_name_error(const struct s3_store *store, const struct s3_request *request,
+                   struct storage_error *err);
+
+/* ---- object.c ---- */
+
+enum storage_code s3_stat(struct storage *base, const char *key, struct storage_info *info,
+                          struct storage_error *err);
+enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
+                          size_t size, const char *etag, size_t *got, struct storage_info *info,
+                          struct storage_error *err);
+enum storage_code s3_remove(struct storage *base, const char *key, struct storage_error *err);
+enum storage_code s3_remove_batch(struct storage *base, const char *const *keys, size_t count,
+                                  size_t *removed, struct storage_error *err);
+enum storage_code s3_make_bucket(struct storage *base, const char *key, struct storage_error *err);
+
+/* The CRC-32 in a base64 header or element; false when there is none. */
+bool s3_parse_crc32(uint32_t *crc32, const char *text);
+
+/* ---- multipart.c ---- */
+
+enum storage_code s3_upload_begin(struct upload **upload, struct storage *base, const char *key,
+                                  const struct upload_plan *plan, struct storage_error *err);
+enum storage_code s3_upload_part(struct upload *base, unsigned number, const void *data,
+                                 size_t size, uint32_t crc32, struct storage_error *err);
+enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
+                                     enum storage_verified *verified, struct storage_error *err);
+void s3_upload_abort(struct upload *base);
+
+/* ---- list.c ---- */
+
+enum storage_code s3_lister_open(struct storage_lister **lister, struct storage *base,
+                                 const char *prefix, bool recursive, struct storage_error *err);
+enum storage_code s3_lister_next(struct storage_lister *base, struct storage_entry *entry,
+                                 struct storage_error *err);
+void s3_lister_close(struct storage_lister *base);
+
+#endif
