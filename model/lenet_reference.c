@@ -85,16 +85,16 @@ static void backward(const struct lenet_parameters *w, const float *inputs, size
     relu_backward(count * POOL2, s->pool2[0], s->d_pool2[0]);
 
     for (size_t i = 0; i < count; i++) {
-        enum gemm_result result = i == 0 ? GEMM_SET : GEMM_ADD;
+        bool add = i > 0;
         pool_backward(16, 10, 10, s->d_pool2[i], s->where2[i], s->map);
         conv_columns(&conv2, s->pool1[i], s->columns);
-        conv_backward_weight(&conv2, s->map, s->columns, result, d->conv2_weight);
+        conv_backward_weight(&conv2, s->map, s->columns, add, d->conv2_weight);
         conv_backward_data(&conv2, w->conv2_weight, s->map, s->scratch, s->d_pool1);
 
         relu_backward(POOL1, s->pool1[i], s->d_pool1);
         pool_backward(6, 28, 28, s->d_pool1, s->where1[i], s->map);
         conv_columns(&conv1, inputs + i * LENET_INPUTS, s->columns);
-        conv_backward_weight(&conv1, s->map, s->columns, result, d->conv1_weight);
+        conv_backward_weight(&conv1, s->map, s->columns, add, d->conv1_weight);
     }
 }
 

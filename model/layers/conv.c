@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gemm.h"
+
 #include "model_banned.h"
 
 static size_t out_height(const struct conv_shape *shape)
@@ -94,10 +96,10 @@ void conv_forward(const struct conv_shape *shape, const float *weight, const flo
 }
 
 void conv_backward_weight(const struct conv_shape *shape, const float *d_out, const float *columns,
-                          enum gemm_result result, float *d_weight)
+                          bool add, float *d_weight)
 {
     gemm(GEMM_AS_IS, GEMM_TRANSPOSED, shape->outputs, taps(shape), out_pixels(shape), d_out,
-         columns, result, d_weight);
+         columns, add ? GEMM_ADD : GEMM_SET, d_weight);
 }
 
 void conv_backward_data(const struct conv_shape *shape, const float *weight, const float *d_out,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gemm.h"
+
 #include "model_banned.h"
 
 void dense_forward(size_t images, size_t inputs, size_t outputs, const float *in,

@@ -10,10 +10,9 @@
 #ifndef MODEL_LAYERS_H
 #define MODEL_LAYERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "gemm.h"
 
 /* ---- convolution: one image, stride 1, no padding ("valid"), no bias ------------------------ */
 
@@ -36,9 +35,9 @@ void conv_columns(const struct conv_shape *shape, const float *image, float *col
 void conv_forward(const struct conv_shape *shape, const float *weight, const float *columns,
                   float *out);
 
-/* d_weight[O][C][K][K] = or += d_out · columns', with the columns of the image. */
+/* d_weight[O][C][K][K] = d_out · columns' with the columns of the image; += when add. */
 void conv_backward_weight(const struct conv_shape *shape, const float *d_out, const float *columns,
-                          enum gemm_result result, float *d_weight);
+                          bool add, float *d_weight);
 
 /* d_image[C][H][W] from d_out; scratch is a columns buffer. */
 void conv_backward_data(const struct conv_shape *shape, const float *weight, const float *d_out,
