@@ -1,19 +1,14 @@
 /*
- * multipart.c - writing an object, whole or in parts, and knowing that it arrived.
+ * multipart.c - the life of an upload, and the parts of one that is more than a part.
  *
- * What fits one part is kept until the upload is completed and then sent as one PUT, since nothing
- * may be visible before. The rest is S3's multipart upload, begun by the first part.
- *
- * Integrity. To stores that keep CRC-32 sums, ours goes with every part and with the whole, and
- * theirs comes back: the store has the bytes that were read. Whether a store does so is known from
- * its first answer. Elsewhere, and always on OBS, Content-MD5 goes with every part, the ETag of a
- * part is compared with it, and that of the whole with the MD5 of the MD5s, which is how S3 makes
- * it. Where nothing of that comes back, the size is asked for and compared, and that is said.
+ * What fits one part is kept until the upload is completed and then sent as one PUT (put.c), since
+ * nothing may be visible before. The rest is S3's multipart upload, begun by the first part. The
+ * sums that prove it are put.c's, part by part; the whole is known by the CRC-32 that the store
+ * made of it, or by an ETag that is the MD5 of the parts' MD5s, which is how S3 makes it.
  */
-#include "s3.h"
+#include "upload.h"
 
 #include "../date.h"
-#include "../digest.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,192 +19,13 @@
 #include "../storage_banned.h"
 
 enum {
-    PARTS_MAX = 10000, /* S3 and OBS */
-    UPLOAD_ID_MAX = 1024,
+    PARTS_MAX = 10000,                   /* S3 and OBS */
     COMPLETE_BODY_MAX = 4 * 1024 * 1024, /* 10,000 parts of 300 bytes, and some */
-    SUM_TEXT = 32                        /* base64 of an MD5 is 24 bytes */
-};
-
-struct part {
-    char etag[STORAGE_ETAG_MAX + 1];
-    uint64_t size;
-    uint32_t crc32;
-    uint8_t md5[MD5_SIZE];
-    bool is_md5; /* md5 is set and the store's ETag was the same */
-    bool is_done;
-};
-
-struct s3_upload {
-    struct upload base;
-    char key[STORAGE_KEY_MAX + 1];
-    char mtime[32]; /* "": none */
-
-    void *whole; /* a copy of the only part */
-    size_t whole_size;
-    uint32_t whole_crc32;
-    bool is_whole;
-
-    pthread_mutex_t lock; /* over what follows */
-    char id[UPLOAD_ID_MAX];
-    bool is_crc; /* the store answered that it will keep the CRC-32 of the whole */
-    struct part *parts;
-    size_t capacity; /* of parts */
-    size_t count;    /* the highest number so far */
 };
 
 static struct s3_store *store_of(const struct s3_upload *upload)
 {
     return (struct s3_store *)upload->base.store;
-}
-
-static enum storage_code fail_upload(const struct s3_upload *upload, enum storage_code code,
-                                     const char *why, struct storage_error *err)
-{
-    storage_fail(err, code, "PUT s3://%s/%s: %s", upload->base.store->bucket, upload->key, why);
-    if (err) {
-        struct s3_request request = {.method = "PUT", .what = "object", .key = upload->key};
-        s3_name_error(store_of(upload), &request, err);
-    }
-    return code;
-}
-
-static void crc32_text(char text[SUM_TEXT], uint32_t crc32)
-{
-    const uint8_t bytes[4] = {(uint8_t)(crc32 >> 24), (uint8_t)(crc32 >> 16), (uint8_t)(crc32 >> 8),
-                              (uint8_t)crc32};
-    struct buf out;
-    buf_init(&out, SUM_TEXT - 1);
-    digest_add_base64(&out, bytes, sizeof bytes);
-    snprintf(text, SUM_TEXT, "%s", out.data);
-    buf_release(&out);
-}
-
-static void md5_text(char text[SUM_TEXT], const uint8_t md5[MD5_SIZE])
-{
-    struct buf out;
-    buf_init(&out, SUM_TEXT - 1);
-    digest_add_base64(&out, md5, MD5_SIZE);
-    snprintf(text, SUM_TEXT, "%s", out.data);
-    buf_release(&out);
-}
-
-/* Whether etag is md5 in hex, with suffix ("-3", or "") behind it. */
-static bool is_etag_of(const char *etag, const uint8_t md5[MD5_SIZE], const char *suffix)
-{
-    struct buf out;
-    buf_init(&out, 2 * MD5_SIZE + 16);
-    digest_add_hex(&out, md5, MD5_SIZE);
-    buf_text(&out, suffix);
-    bool equal = strcasecmp(out.data, etag) == 0;
-    buf_release(&out);
-    return equal;
-}
-
-/* A store that refuses the checksum headers themselves is not asked to take them again. */
-static bool refuses_checksums(struct s3_store *store, const struct storage_error *err)
-{
-    int unknown = S3_CHECKSUMS_UNKNOWN;
-    bool is_refusal =
-        err->http_status == 501 ||
-        (err->http_status == 400 && (strcmp(err->service_code, "InvalidArgument") == 0 ||
-                                     strcmp(err->service_code, "InvalidRequest") == 0));
-    return is_refusal &&
-           atomic_compare_exchange_strong(&store->checksums, &unknown, (int)S3_CHECKSUMS_IGNORED);
-}
-
-static bool may_use_checksums(const struct s3_store *store)
-{
-    return s3_speaks_checksums(store) && atomic_load(&store->checksums) != S3_CHECKSUMS_IGNORED;
-}
-
-/* ---- the last resort ------------------------------------------------------------------------- */
-
-/* Asks the store what it has now, when its answer to the upload did not say enough. */
-static enum storage_code verify_by_stat(struct s3_upload *upload, uint64_t size, uint32_t crc32,
-                                        enum storage_verified *verified, struct storage_error *err)
-{
-    struct storage_info info;
-    enum storage_code code = s3_stat(upload->base.store, upload->key, &info, err);
-    if (code != STORAGE_OK) {
-        return code;
-    }
-    if (info.size != size || (info.has_crc32 && info.crc32 != crc32)) {
-        return fail_upload(upload, STORAGE_INTEGRITY, "the store has other bytes than were sent",
-                           err);
-    }
-    *verified = info.has_crc32 ? STORAGE_VERIFIED_CRC32 : STORAGE_VERIFIED_SIZE;
-    return STORAGE_OK;
-}
-
-/* ---- one PUT --------------------------------------------------------------------------------- */
-
-/* Compares what the answer to a PUT says with what was sent. */
-static enum storage_code verify_put(struct s3_upload *upload, const struct http_response *response,
-                                    bool used_crc, const uint8_t *md5,
-                                    enum storage_verified *verified, struct storage_error *err)
-{
-    struct s3_store *store = store_of(upload);
-    uint8_t own[MD5_SIZE];
-    uint32_t crc32 = 0;
-    bool has_crc = used_crc && s3_parse_crc32(&crc32, response->crc32);
-    if (used_crc) {
-        atomic_store(&store->checksums,
-                     (int)(has_crc ? S3_CHECKSUMS_HONOURED : S3_CHECKSUMS_IGNORED));
-    }
-    if (has_crc && crc32 != upload->whole_crc32) {
-        return fail_upload(upload, STORAGE_INTEGRITY, "the store has other bytes than were sent",
-                           err);
-    }
-    if (has_crc) {
-        *verified = STORAGE_VERIFIED_CRC32;
-        return STORAGE_OK;
-    }
-    if (!md5 && digest_md5(own, upload->whole, upload->whole_size)) {
-        md5 = own;
-    }
-    if (md5 && is_etag_of(response->etag, md5, "")) {
-        *verified = STORAGE_VERIFIED_MD5;
-        return STORAGE_OK;
-    }
-    return verify_by_stat(upload, upload->whole_size, upload->whole_crc32, verified, err);
-}
-
-static enum storage_code put_whole(struct s3_upload *upload, enum storage_verified *verified,
-                                   struct storage_error *err)
-{
-    struct s3_store *store = store_of(upload);
-    struct http_response response;
-    struct sign_pair headers[4];
-    char sum[SUM_TEXT];
-    uint8_t md5[MD5_SIZE];
-    bool use_crc = may_use_checksums(store);
-    bool use_md5 =
-        !use_crc && digest_md5(md5, upload->whole ? upload->whole : "", upload->whole_size);
-    struct s3_request request = {.method = "PUT",
-                                 .what = "object",
-                                 .key = upload->key,
-                                 .headers = headers,
-                                 .body = upload->whole,
-                                 .body_size = upload->whole_size};
-    headers[request.header_count++] =
-        (struct sign_pair){"Content-Type", "application/octet-stream"};
-    if (upload->mtime[0]) {
-        headers[request.header_count++] = (struct sign_pair){"x-amz-meta-mtime", upload->mtime};
-    }
-    if (use_crc) {
-        crc32_text(sum, upload->whole_crc32);
-        headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
-    } else if (use_md5) {
-        md5_text(sum, md5);
-        headers[request.header_count++] = (struct sign_pair){"Content-MD5", sum};
-    }
-    http_response_init(&response);
-    enum storage_code code = s3_perform(store, &request, &response, err);
-    if (code == STORAGE_OK) {
-        code = verify_put(upload, &response, use_crc, use_md5 ? md5 : NULL, verified, err);
-    }
-    http_response_release(&response);
-    return code;
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -240,7 +56,7 @@ static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
     enum storage_code code = s3_perform(store, &request, &response, err);
     if (code == STORAGE_OK && !xml_upload_id_parse(upload->id, sizeof upload->id,
                                                    response.body.data, response.body.length)) {
-        code = fail_upload(upload, STORAGE_TRANSFER, "the answer holds no upload id", err);
+        code = upload_fail(upload, STORAGE_TRANSFER, "the answer holds no upload id", err);
     }
     upload->is_crc = use_crc && strcmp(response.checksum_type, "FULL_OBJECT") == 0;
     http_response_release(&response);
@@ -253,9 +69,9 @@ static enum storage_code ensure_id(struct s3_upload *upload, struct storage_erro
     enum storage_code code = STORAGE_OK;
     pthread_mutex_lock(&upload->lock);
     if (!upload->id[0]) {
-        bool use_crc = may_use_checksums(store_of(upload));
+        bool use_crc = upload_may_use_crc(upload);
         code = request_id(upload, use_crc, err);
-        if (code != STORAGE_OK && use_crc && refuses_checksums(store_of(upload), err)) {
+        if (code != STORAGE_OK && use_crc && upload_refuses_crc(upload, err)) {
             code = request_id(upload, false, err);
         }
     }
@@ -276,7 +92,7 @@ static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
         }
         struct part *parts = realloc(upload->parts, capacity * sizeof *parts);
         if (!parts) {
-            code = fail_upload(upload, STORAGE_BUG, "no memory", err);
+            code = upload_fail(upload, STORAGE_BUG, "no memory", err);
             goto done;
         }
         memset(parts + upload->capacity, 0, (capacity - upload->capacity) * sizeof *parts);
@@ -310,10 +126,10 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
                                  .body = data,
                                  .body_size = (size_t)part->size};
     if (upload->is_crc) {
-        crc32_text(sum, part->crc32);
+        upload_crc32_text(sum, part->crc32);
         headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
     } else if (use_md5) {
-        md5_text(sum, part->md5);
+        upload_md5_text(sum, part->md5);
         headers[request.header_count++] = (struct sign_pair){"Content-MD5", sum};
     }
     http_response_init(&response);
@@ -321,13 +137,13 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
     if (code == STORAGE_OK) {
         uint32_t theirs = 0;
         part->is_done = true;
-        part->is_md5 = use_md5 && is_etag_of(response.etag, part->md5, "");
+        part->is_md5 = use_md5 && upload_is_etag(response.etag, part->md5, "");
         memcpy(part->etag, response.etag, sizeof part->etag);
         if (upload->is_crc && s3_parse_crc32(&theirs, response.crc32) && theirs != part->crc32) {
-            code = fail_upload(upload, STORAGE_INTEGRITY,
+            code = upload_fail(upload, STORAGE_INTEGRITY,
                                "the store has other bytes of a part than were sent", err);
         } else if (!part->etag[0]) {
-            code = fail_upload(upload, STORAGE_TRANSFER, "a part was taken without an ETag", err);
+            code = upload_fail(upload, STORAGE_TRANSFER, "a part was taken without an ETag", err);
         }
     }
     http_response_release(&response);
@@ -350,7 +166,7 @@ enum storage_code s3_upload_part(struct upload *base, unsigned number, const voi
         upload->is_whole = true;
         upload->whole = size > 0 ? malloc(size) : NULL;
         if (size > 0 && !upload->whole) {
-            return fail_upload(upload, STORAGE_BUG, "no memory", err);
+            return upload_fail(upload, STORAGE_BUG, "no memory", err);
         }
         if (size > 0) {
             memcpy(upload->whole, data, size);
@@ -361,7 +177,7 @@ enum storage_code s3_upload_part(struct upload *base, unsigned number, const voi
     }
     if (number > PARTS_MAX) {
         enum storage_code code =
-            fail_upload(upload, STORAGE_USAGE, "an object has at most 10,000 parts", err);
+            upload_fail(upload, STORAGE_USAGE, "an object has at most 10,000 parts", err);
         storage_hint(err, "use a larger --part_size");
         return code;
     }
@@ -389,7 +205,7 @@ static void build_complete(struct s3_upload *upload, struct buf *body)
         }
         buf_text(body, "\"</ETag>");
         if (upload->is_crc) {
-            crc32_text(sum, part->crc32);
+            upload_crc32_text(sum, part->crc32);
             buf_format(body, "<ChecksumCRC32>%s</ChecksumCRC32>", sum);
         }
         buf_format(body, "<PartNumber>%zu</PartNumber></Part>", i + 1);
@@ -414,7 +230,7 @@ static bool is_composite_etag(const struct s3_upload *upload, const char *etag)
     ok = md5_finish(sum, md5) && ok;
     md5_free(sum);
     snprintf(suffix, sizeof suffix, "-%zu", upload->count);
-    return ok && is_etag_of(etag, md5, suffix);
+    return ok && upload_is_etag(etag, md5, suffix);
 }
 
 static bool all_parts_md5(const struct s3_upload *upload)
@@ -437,14 +253,14 @@ static enum storage_code verify_completed(struct s3_upload *upload,
     if (upload->is_crc && is_full && s3_parse_crc32(&theirs, completed->crc32)) {
         *verified = STORAGE_VERIFIED_CRC32;
         return theirs == crc32 ? STORAGE_OK
-                               : fail_upload(upload, STORAGE_INTEGRITY,
+                               : upload_fail(upload, STORAGE_INTEGRITY,
                                              "the store has other bytes than were sent", err);
     }
     if (is_composite_etag(upload, completed->etag)) {
         *verified = STORAGE_VERIFIED_ETAG;
         return STORAGE_OK;
     }
-    enum storage_code code = verify_by_stat(upload, size, crc32, verified, err);
+    enum storage_code code = upload_verify_by_stat(upload, size, crc32, verified, err);
     if (code == STORAGE_OK && *verified == STORAGE_VERIFIED_SIZE && all_parts_md5(upload)) {
         *verified = STORAGE_VERIFIED_MD5; /* each part's, and the size of the whole */
     }
@@ -512,7 +328,7 @@ static enum storage_code complete_parts(struct s3_upload *upload, uint64_t size,
                                  .header_count = 1,
                                  .error_in_200 = true};
     if (upload->is_crc) {
-        crc32_text(sum, crc32);
+        upload_crc32_text(sum, crc32);
         headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
         headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-type", "FULL_OBJECT"};
     }
@@ -522,10 +338,10 @@ static enum storage_code complete_parts(struct s3_upload *upload, uint64_t size,
     request.body = body.data;
     request.body_size = body.length;
     enum storage_code code = buf_ok(&body) ? s3_perform(store_of(upload), &request, &response, err)
-                                           : fail_upload(upload, STORAGE_BUG, "no memory", err);
+                                           : upload_fail(upload, STORAGE_BUG, "no memory", err);
     if (code == STORAGE_OK &&
         !xml_completed_parse(&completed, response.body.data, response.body.length)) {
-        code = fail_upload(upload, STORAGE_TRANSFER, "the answer does not say that it is complete",
+        code = upload_fail(upload, STORAGE_TRANSFER, "the answer does not say that it is complete",
                            err);
     }
     if (code == STORAGE_OK) {
@@ -562,13 +378,12 @@ enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_
     if (!upload->id[0]) { /* one part, or none */
         assert(size == upload->whole_size);
         upload->whole_crc32 = upload->is_whole ? upload->whole_crc32 : 0;
-        code = put_whole(upload, &how, err);
-        if (code != STORAGE_OK && may_use_checksums(store_of(upload)) &&
-            refuses_checksums(store_of(upload), err)) {
-            code = put_whole(upload, &how, err);
+        code = upload_put_whole(upload, &how, err);
+        if (code != STORAGE_OK && upload_may_use_crc(upload) && upload_refuses_crc(upload, err)) {
+            code = upload_put_whole(upload, &how, err);
         }
     } else if (!is_gapless(upload, size)) {
-        code = fail_upload(upload, STORAGE_TRANSFER, "a part is missing", err);
+        code = upload_fail(upload, STORAGE_TRANSFER, "a part is missing", err);
     } else {
         code = complete_parts(upload, size, crc32, &how, err);
     }
