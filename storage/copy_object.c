@@ -142,20 +142,15 @@ static void end_failed(struct copy_engine *engine, struct copy_object *object,
     copy_object_free(object);
 }
 
-/* The whole is in: check it, make it visible. */
+/* The whole is in and checked: make it visible. */
 static void end_copied(struct copy_engine *engine, struct copy_object *object, uint32_t crc)
 {
     struct storage_error err = {0};
     enum storage_verified stored = STORAGE_VERIFIED_SIZE;
-    enum storage_code code = copy_check_finish(&object->check, &object->info, object->part_count,
-                                               crc, object->source, &err);
-    if (code == STORAGE_OK) {
-        struct upload *upload = object->upload;
-        object->upload = NULL; /* completing frees it, also when it fails */
-        code =
-            upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err);
-    }
-    if (code != STORAGE_OK) {
+    struct upload *upload = object->upload;
+    object->upload = NULL; /* completing frees it, also when it fails */
+    if (upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err) !=
+        STORAGE_OK) {
         end_failed(engine, object, &err);
         return;
     }
@@ -347,6 +342,28 @@ static enum storage_code hash_in_turn(struct copy_engine *engine, struct copy_ob
     return STORAGE_OK;
 }
 
+/* All parts are back: the object has failed, or its whole can be checked. */
+static void end_parts(struct copy_engine *engine, struct copy_object *object)
+{
+    struct storage_error err = object->error;
+    if (object->failed) {
+        end_failed(engine, object, &err);
+        return;
+    }
+    uint32_t crc = object->part_crcs[0];
+    for (unsigned i = 1; i < object->part_count; i++) {
+        uint64_t rest = object->info.size - (uint64_t)i * object->part_size;
+        crc = crc32_fold(crc, object->part_crcs[i],
+                         rest < object->part_size ? rest : object->part_size);
+    }
+    if (copy_check_finish(&object->check, &object->info, object->part_count, crc, object->source,
+                          &err) == STORAGE_OK) {
+        end_copied(engine, object, crc);
+    } else {
+        end_failed(engine, object, &err);
+    }
+}
+
 static void run_part(struct copy_worker *worker, struct copy_object *object, unsigned part)
 {
     struct copy_engine *engine = worker->engine;
@@ -371,18 +388,7 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
         copy_report_progress(engine);
         return;
     }
-    if (object->failed) {
-        err = object->error;
-        end_failed(engine, object, &err);
-        return;
-    }
-    uint32_t crc = object->part_crcs[0];
-    for (unsigned i = 1; i < object->part_count; i++) {
-        uint64_t rest = object->info.size - (uint64_t)i * object->part_size;
-        crc = crc32_fold(crc, object->part_crcs[i],
-                         rest < object->part_size ? rest : object->part_size);
-    }
-    end_copied(engine, object, crc);
+    end_parts(engine, object);
 }
 
 void copy_run(struct copy_worker *worker, const struct copy_task *task)

@@ -137,7 +137,9 @@ static enum storage_code read_names(const struct files_walk *walk, struct level 
     if (errno) {
         return storage_fail_errno(err, "read folder", walk->path, errno);
     }
-    qsort(level->names, level->count, sizeof *level->names, compare_names);
+    if (level->count > 0) {
+        qsort(level->names, level->count, sizeof *level->names, compare_names);
+    }
     return STORAGE_OK;
 }
 
