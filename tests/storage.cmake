@@ -1,3 +1,5 @@
 jobferry_test(test_s3 MINIO LIBS storage LABELS minio)
 jobferry_test(test_sign LIBS storage)
 jobferry_test(test_url LIBS storage)
+jobferry_test(test_copy LIBS storage SOURCES fake_store.c scratch.c)
+jobferry_test(test_files LIBS storage SOURCES scratch.c)
