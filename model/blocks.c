@@ -148,6 +148,8 @@ static void forward_block(void *context, size_t index, unsigned thread)
 void blocks_forward(struct model *model, const struct model_dataset *dataset, size_t first,
                     size_t count, float *logits)
 {
-    struct inference inference = {model, dataset, first, count, logits};
+    struct inference inference = {
+        .model = model, .dataset = dataset, .first = first, .count = count};
+    inference.logits = logits;
     workers_run(model->workers, forward_block, &inference, blocks_of(count));
 }

@@ -163,7 +163,7 @@ static uint32_t big_endian(const uint8_t *bytes)
 static enum model_code read_header(struct reader *reader, size_t *count, struct model_error *err)
 {
     const struct idx_format *format = reader->format;
-    uint8_t header[16];
+    uint8_t header[16] = {0};
     size_t got;
     read_some(reader, header, format->header_size, &got);
     if (got >= 4 && big_endian(header) != format->magic) {
