@@ -80,7 +80,7 @@ enum model_code model_dataset_open(struct model_dataset **dataset, const char *f
 void model_dataset_free(struct model_dataset *dataset);
 
 size_t model_dataset_size(const struct model_dataset *dataset);
-/* CRC-32 over pixels and labels as read: which data this was. */
+/* CRC-32 over pixels (after binarize) and labels: which data this was. */
 uint32_t model_dataset_crc32(const struct model_dataset *dataset);
 /* 28×28 bytes of image i, borrowed; and its label. */
 const uint8_t *model_dataset_image(const struct model_dataset *dataset, size_t i);
@@ -286,8 +286,10 @@ struct model_training {
 
 /*
  * Trains until `epochs` epochs of the run are done. The last batch is dropped when incomplete
- * (drop_remainder), as in the lab. *state gets where it ended, also when stopped. A loss that is
- * not finite ends it with MODEL_DIVERGED before any callback sees that step.
+ * (drop_remainder), as in the lab; fewer images than one batch are MODEL_ARGUMENT. *state gets
+ * where it ended, also when stopped. A loss or a new weight that is not finite ends it with
+ * MODEL_DIVERGED before any callback sees that step; *state is then the last step that was good,
+ * and the model is of no further use.
  */
 enum model_code model_train(struct model *model, const struct model_dataset *dataset,
                             const struct model_training *training, struct model_state *state,

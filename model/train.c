@@ -164,9 +164,16 @@ static enum model_code check(const struct model *model, const struct model_datas
 }
 
 /*
- * Where the run stands, with what is true of this model and dataset. With another batch size than
- * before, the place in the epoch is kept as far as the epoch still has that many steps.
+ * The steps done of the epoch under way. With another batch size than before, a finished epoch
+ * stays finished, and the place in one under way is kept as far as it still has that many steps.
  */
+static uint64_t steps_done(const struct model_state *start, uint64_t steps_per_epoch)
+{
+    bool is_finished = start->epoch > 0 && start->step >= start->steps_per_epoch;
+    return is_finished || start->step > steps_per_epoch ? steps_per_epoch : start->step;
+}
+
+/* Where the run stands, with what is true of this model and dataset. */
 static struct model_state first_state(const struct model *model,
                                       const struct model_dataset *dataset,
                                       const struct model_state *start)
@@ -180,7 +187,7 @@ static struct model_state first_state(const struct model *model,
     state.batch_size = model->config.batch_size;
     state.data_crc32 = dataset->crc32;
     state.steps_per_epoch = dataset->count / state.batch_size;
-    state.step = state.step < state.steps_per_epoch ? state.step : state.steps_per_epoch;
+    state.step = start->present ? steps_done(start, state.steps_per_epoch) : 0;
     memset(state.kernels, 0, sizeof state.kernels);
     memcpy(state.kernels, model->kernels->name,
            strnlen(model->kernels->name, sizeof state.kernels - 1));

@@ -268,19 +268,30 @@ static void state_tells_what_was_trained(void **state)
     model_free(before);
 }
 
-/* Another batch size on the way (allowed by the runner): no step is lost, the run still ends. */
+/* Another batch size on the way (the runner may allow it): no epoch is done twice or lost. */
 static void goes_on_with_another_batch_size(void **state)
 {
     (void)state;
+    static const struct {
+        uint64_t steps_per_epoch; /* before; now 4 */
+        uint64_t step;
+        uint64_t more; /* steps to the end of epoch 2 */
+    } cases[] = {{6, 5, 4}, {6, 6, 4}, {2, 2, 4}, {6, 3, 1 + 4}, {2, 1, 3 + 4}};
     struct model_config config = MODEL_CONFIG_INIT;
-    config.batch_size = 50; /* 4 steps an epoch */
+    config.batch_size = 50;
     struct model *model = make_model(&config);
-    struct model_state start = {
-        .present = true, .epoch = 1, .step = 5, .steps_per_epoch = 6, .cumulative_step = 5};
-    struct model_state end = train(model, &start, 2);
-    assert_int_equal(end.epoch, 2);
-    assert_int_equal(end.step, 4);
-    assert_int_equal(end.cumulative_step, 5 + 4);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model_state start = {.present = true,
+                                    .epoch = 1,
+                                    .step = cases[i].step,
+                                    .steps_per_epoch = cases[i].steps_per_epoch,
+                                    .cumulative_step = 5};
+        struct model_state end = train(model, &start, 2);
+        assert_int_equal(end.epoch, 2);
+        assert_int_equal(end.step, 4);
+        assert_int_equal(end.steps_per_epoch, 4);
+        assert_int_equal(end.cumulative_step, 5 + cases[i].more);
+    }
     model_free(model);
 }
 
