@@ -177,9 +177,9 @@ enum model_code model_make_digits(const char *folder, size_t train, size_t test,
          .stream = RANDOM_STREAM_DIGITS + TEST_STREAM},
     };
     for (size_t i = 0; i < 2; i++) {
-        if (splits[i].count > COUNT_MAX) {
-            return model_fail(err, MODEL_ARGUMENT, "make digits: %zu are more than %d",
-                              splits[i].count, COUNT_MAX);
+        if (splits[i].count == 0 || splits[i].count > COUNT_MAX) {
+            return model_fail(err, MODEL_ARGUMENT, "make digits: %zu for %s, it must be 1 to %d",
+                              splits[i].count, splits[i].folder, COUNT_MAX);
         }
     }
     enum model_code code = write_split(folder, &splits[0], err);

@@ -19,19 +19,19 @@ enum {
 };
 
 /* How far chance may go. Lengths are in pixels of the 28 unless said otherwise. */
-#define NUDGE     6.0  /* of each point, in hundredths of the digit's height */
-#define HEIGHT    18.0 /* of a digit, plus or minus */
-#define HEIGHT_BY 3.5
+#define NUDGE     9.0  /* of each point, in hundredths of the digit's height */
+#define HEIGHT    21.0 /* of a digit, plus or minus */
+#define HEIGHT_BY 2.5
 #define ASPECT    0.95 /* width to height, plus or minus */
 #define ASPECT_BY 0.25
-#define TURN      0.30 /* sine of the angle, to either side: 17 degrees */
-#define SLANT     0.35 /* tangent, to either side */
-#define SHIFT     3.0  /* of the middle, to every side */
-#define WIDTH     1.1  /* of the pen, at least */
+#define TURN      0.25 /* sine of the angle, to either side: 14 degrees */
+#define SLANT     0.3  /* tangent, to either side */
+#define SHIFT     2.0  /* of the middle, to every side */
+#define WIDTH     2.0  /* of the pen, at least */
 #define WIDTH_BY  2.2
-#define INK       150.0 /* at least */
-#define INK_BY    105.0
-#define GRAIN     40.0 /* by how much the ink of a pixel may be paler */
+#define INK       230.0 /* at least */
+#define INK_BY    25.0
+#define GRAIN     25.0 /* by how much the ink of a pixel may be paler */
 
 enum {
     SPECKS_MAX = 12 /* dots of dirt */
