@@ -11,34 +11,20 @@
 #ifndef MODEL_DIGITS_H
 #define MODEL_DIGITS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "model.h"
 #include "random.h"
+#include "strokes.h"
 
 enum {
-    DIGIT_STROKES_MAX = 3, /* of a style */
-    DIGIT_POINTS_MAX = 12, /* of a stroke */
-    DIGIT_STYLES_MAX = 4,  /* of a digit */
+    DIGIT_STYLES_MAX = 4, /* of a digit */
     DIGIT_PIXELS = MODEL_IDX_SIDE * MODEL_IDX_SIDE
-};
-
-/* A line of the pen through its points, straight from one to the next or smooth. */
-struct digit_stroke {
-    bool smooth;
-    uint8_t count;
-    uint8_t points[DIGIT_POINTS_MAX][2]; /* x right, y down; the digit is 0..100 high */
-};
-
-struct digit_style {
-    uint8_t count;
-    struct digit_stroke strokes[DIGIT_STROKES_MAX];
 };
 
 struct digit_styles {
     uint8_t count;
-    struct digit_style styles[DIGIT_STYLES_MAX];
+    struct figure styles[DIGIT_STYLES_MAX];
 };
 
 /* The ways of writing digit d, x from about 20 to 80. */

@@ -15,7 +15,7 @@
 
 enum {
     PIECES_A_SPAN = 5, /* straight pieces between two points of a smooth stroke */
-    POINTS_MAX = (DIGIT_POINTS_MAX - 1) * PIECES_A_SPAN + 1
+    POINTS_MAX = (STROKE_POINTS_MAX - 1) * PIECES_A_SPAN + 1
 };
 
 /* How far chance may go. Lengths are in pixels of the 28 unless said otherwise. */
@@ -94,10 +94,10 @@ static double spline(double a, double b, double c, double d, double t)
 }
 
 /* The stroke's corners in the picture, nudged; returns how many. */
-static size_t trace(const struct digit_stroke *stroke, const struct map *map, struct random *random,
+static size_t trace(const struct stroke *stroke, const struct map *map, struct random *random,
                     struct point *line)
 {
-    struct point corners[DIGIT_POINTS_MAX];
+    struct point corners[STROKE_POINTS_MAX];
     size_t last = stroke->count - 1u;
     for (size_t i = 0; i <= last; i++) {
         struct point p = {.x = stroke->points[i][0] + around(random, NUDGE),
@@ -180,7 +180,7 @@ void digit_draw(uint8_t *pixels, unsigned digit, struct random *random)
 {
     assert(digit < MODEL_CLASSES);
     const struct digit_styles *styles = &digit_styles[digit];
-    const struct digit_style *style = &styles->styles[random_below(random, styles->count)];
+    const struct figure *style = &styles->styles[random_below(random, styles->count)];
     const struct map map = choose_map(random);
     struct pen pen = {.half_width = (WIDTH + WIDTH_BY * random_uniform(random)) / 2.0};
     for (size_t s = 0; s < style->count; s++) {

@@ -3,16 +3,6 @@
 
 #include "model_banned.h"
 
-#define SMOOTH(...)                                                             \
-    {                                                                           \
-        .smooth = true, .count = POINTS(__VA_ARGS__), .points = { __VA_ARGS__ } \
-    }
-#define LINES(...)                                                               \
-    {                                                                            \
-        .smooth = false, .count = POINTS(__VA_ARGS__), .points = { __VA_ARGS__ } \
-    }
-#define POINTS(...) (sizeof((const uint8_t[][2]){__VA_ARGS__}) / 2)
-
 /* clang-format off */
 const struct digit_styles digit_styles[MODEL_CLASSES] = {
     [0] = {3, {

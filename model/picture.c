@@ -2,14 +2,17 @@
  * picture.c - predictions as the lab draws them, through cairo (the only file that knows it).
  *
  * A grid as square as it goes; each image enlarged without smoothing, so that a pixel stays a
- * square, under its title.
+ * square, under its title. The title is drawn with our own strokes: cairo's text would need fonts,
+ * which a small container has not, and fontconfig, which prints when it finds no place to cache.
  */
 #include <cairo.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "atomic_file.h"
 #include "model_error.h"
+#include "picture_letters.h"
 
 #include "model_banned.h"
 
@@ -18,11 +21,13 @@ enum {
     IMAGES_MAX = 1024,
     SCALE = 6,
     IMAGE = SCALE * MODEL_IDX_SIDE,
-    GAP = 24,   /* around and between the cells */
-    TITLE = 28, /* height of a title's line, above its image */
-    FONT = 15,
+    GAP = 24,    /* around and between the cells */
+    TITLE = 28,  /* height of a title's line, above its image */
     BASELINE = 9 /* of a title, above its image */
 };
+
+#define FIGURE_SCALE 0.105 /* pixels for one of the hundred that a digit is high */
+#define PEN          1.5
 
 struct color {
     double red, green, blue;
@@ -64,16 +69,67 @@ static void draw_image(cairo_t *cairo, const uint8_t *pixels, double x, double y
     cairo_stroke(cairo);
 }
 
+/*
+ * A smooth stroke as cubic Béziers: Catmull and Rom's spline through the points has at b the slope
+ * (c - a) / 2, so the control points are a sixth of (c - a) away. A stroke that ends where it began
+ * is closed without a corner.
+ */
+static void smooth_path(cairo_t *cairo, const struct stroke *stroke)
+{
+    const uint8_t(*p)[2] = stroke->points;
+    size_t last = stroke->count - 1u;
+    bool closed = memcmp(p[0], p[last], sizeof p[0]) == 0;
+    for (size_t i = 0; i < last; i++) {
+        const uint8_t *a = p[i > 0 ? i - 1 : (closed ? last - 1 : 0)];
+        const uint8_t *b = p[i];
+        const uint8_t *c = p[i + 1];
+        const uint8_t *d = p[i + 2 <= last ? i + 2 : (closed ? 1 : last)];
+        cairo_curve_to(cairo, b[0] + (c[0] - a[0]) / 6.0, b[1] + (c[1] - a[1]) / 6.0,
+                       c[0] - (d[0] - b[0]) / 6.0, c[1] - (d[1] - b[1]) / 6.0, c[0], c[1]);
+    }
+}
+
+/* A figure whose sheet's left upper corner is (x, y). */
+static void draw_figure(cairo_t *cairo, const struct figure *figure, double x, double y)
+{
+    cairo_save(cairo);
+    cairo_translate(cairo, x, y);
+    cairo_scale(cairo, FIGURE_SCALE, FIGURE_SCALE);
+    for (size_t s = 0; s < figure->count; s++) {
+        const struct stroke *stroke = &figure->strokes[s];
+        cairo_move_to(cairo, stroke->points[0][0], stroke->points[0][1]);
+        if (stroke->smooth) {
+            smooth_path(cairo, stroke);
+        } else {
+            for (size_t i = 1; i < stroke->count; i++) {
+                cairo_line_to(cairo, stroke->points[i][0], stroke->points[i][1]);
+            }
+        }
+    }
+    cairo_restore(cairo);
+    cairo_stroke(cairo);
+}
+
 /* A title in the middle over an image whose left upper corner is (x, y). */
 static void draw_title(cairo_t *cairo, unsigned prediction, unsigned truth, double x, double y)
 {
     char title[48];
-    cairo_text_extents_t extents;
+    double width = 0.0;
     snprintf(title, sizeof title, "prediction: %u, truth: %u", prediction, truth);
-    cairo_text_extents(cairo, title, &extents);
+    for (const char *c = title; *c; c++) {
+        width += letter_find(*c)->advance * FIGURE_SCALE;
+    }
     use_color(cairo, prediction == truth ? &right : &wrong);
-    cairo_move_to(cairo, floor(x + (IMAGE - extents.x_advance) / 2.0), y - BASELINE);
-    cairo_show_text(cairo, title);
+    cairo_set_line_width(cairo, PEN);
+    cairo_set_line_cap(cairo, CAIRO_LINE_CAP_ROUND);
+    cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
+    x += floor((IMAGE - width) / 2.0);
+    for (const char *c = title; *c; c++) {
+        const struct letter *letter = letter_find(*c);
+        draw_figure(cairo, &letter->figure, x - letter->left * FIGURE_SCALE,
+                    y - BASELINE - 100.0 * FIGURE_SCALE);
+        x += letter->advance * FIGURE_SCALE;
+    }
 }
 
 static void draw_grid(cairo_t *cairo, const struct model_dataset *dataset, size_t first,
@@ -81,8 +137,6 @@ static void draw_grid(cairo_t *cairo, const struct model_dataset *dataset, size_
 {
     use_color(cairo, &paper);
     cairo_paint(cairo);
-    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(cairo, FONT);
     for (size_t i = 0; i < count; i++) {
         double x = GAP + (double)(i % columns) * (IMAGE + GAP);
         double y = GAP + TITLE + (double)(i / columns) * (IMAGE + GAP + TITLE);
