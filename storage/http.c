@@ -38,7 +38,7 @@ enum {
     SEND_BUFFER = 512 * 1024,
     EXPECT_FROM =
         1024 * 1024, /* bodies worth a round trip before they are sent; curl's own limit */
-    HEADER_LINE_MAX = 8192
+    HEADER_NAME_MAX = 256
 };
 
 /* One http_perform under way; lives on its caller's stack. */
@@ -149,29 +149,18 @@ static bool build_headers(struct transfer *transfer)
     bool ok = true;
     for (size_t i = 0; ok && i < request->header_count; i++) {
         const char *line = request->headers[i];
-        size_t length = strlen(line);
+        size_t name = strcspn(line, ":");
+        char bare[HEADER_NAME_MAX];
         has_type = has_type || strncasecmp(line, "content-type:", 13) == 0;
-        while (length > 0 && line[length - 1] == ' ') {
-            length--;
-        }
-        if (length > 0 && length < HEADER_LINE_MAX && line[length - 1] == ':') {
+        if (line[name] && line[name + 1 + strspn(line + name + 1, " ")] == '\0') {
             /* curl reads "Name:" as removal, and "Name;" as a header without value */
-            char bare[HEADER_LINE_MAX];
-            memcpy(bare, line, length);
-            bare[length - 1] = ';';
-            bare[length] = '\0';
-            ok = append_header(&transfer->headers, bare);
-        } else {
-            ok = append_header(&transfer->headers, line);
+            snprintf(bare, sizeof bare, "%.*s;", (int)name, line);
+            line = bare;
         }
+        ok = append_header(&transfer->headers, line);
     }
-    if (ok && !has_type) {
-        ok = append_header(&transfer->headers, "Content-Type:");
-    }
-    if (ok && request->body_size < EXPECT_FROM) {
-        ok = append_header(&transfer->headers, "Expect:");
-    }
-    return ok;
+    return ok && (has_type || append_header(&transfer->headers, "Content-Type:")) &&
+           (request->body_size >= EXPECT_FROM || append_header(&transfer->headers, "Expect:"));
 }
 
 static void set_method(CURL *easy, const struct http_request *request)
@@ -203,29 +192,41 @@ static void set_tls(CURL *easy, const struct http *http)
     }
 }
 
-static void set_limits(CURL *easy, const struct http_options *options)
-{
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->stall_timeout_s);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
-    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
-    curl_easy_setopt(easy, CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BUFFER);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-}
+/* What is the same for every request. */
+static const struct {
+    CURLoption option;
+    long value;
+} fixed_options[] = {
+    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_FOLLOWLOCATION, 0},
+    {CURLOPT_PATH_AS_IS, 1}, /* keys may hold "/../" */
+    {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
+    {CURLOPT_QUICK_EXIT, 1}, /* an abort does not wait for the resolver */
+    {CURLOPT_LOW_SPEED_LIMIT, 1},
+    {CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S},
+    {CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S},
+    {CURLOPT_DNS_SHUFFLE_ADDRESSES, 1},
+    {CURLOPT_BUFFERSIZE, RECEIVE_BUFFER},
+    {CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER},
+    {CURLOPT_TCP_NODELAY, 1},
+    {CURLOPT_TCP_KEEPALIVE, 1},
+};
 
 /* Everything is set anew each time: no request can inherit anything from another. */
 static bool prepare(struct transfer *transfer)
 {
     const struct http_request *request = transfer->request;
+    const struct http_options *options = &transfer->http->options;
     CURL *easy = transfer->easy;
     curl_easy_reset(easy);
     if (!build_headers(transfer) || curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK) {
         return false;
     }
+    for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++) {
+        curl_easy_setopt(easy, fixed_options[i].option, fixed_options[i].value);
+    }
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
@@ -233,19 +234,11 @@ static bool prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* keys may hold "/../" */
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* an abort does not wait for the resolver */
-    set_limits(easy, &transfer->http->options);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->stall_timeout_s);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms); /* 0: none */
     set_tls(easy, transfer->http);
     set_method(easy, request);
-    if (request->deadline_ms) {
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms);
-    }
     if (host_is_link_local(request->url)) {
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
@@ -514,34 +507,32 @@ static enum storage_code classify(const struct transfer *transfer)
     }
 }
 
+struct hint {
+    CURLcode result;
+    bool is_untrusted;
+    const char *text;
+};
+
+static const struct hint hints[] = {
+    {CURLE_PEER_FAILED_VERIFICATION, true,
+     "if the store is yours, give its certificate, or its authority's, with --ca_file=FILE"},
+    {CURLE_SSL_ISSUER_ERROR, true,
+     "if the store is yours, give its certificate, or its authority's, with --ca_file=FILE"},
+    {CURLE_SSL_CACERT_BADFILE, true,
+     "install the package ca-certificates, or give a PEM bundle with --ca_file=FILE"},
+    {CURLE_SSL_CONNECT_ERROR, false, "does the endpoint speak https? if not, name it with http://"},
+    {CURLE_COULDNT_RESOLVE_HOST, false, "check the endpoint's name and this machine's DNS"},
+    {CURLE_COULDNT_RESOLVE_PROXY, false, "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"},
+    {CURLE_COULDNT_CONNECT, false, "check the endpoint, and that the store runs there"},
+};
+
 static void add_hint(struct transfer *transfer, struct storage_error *err)
 {
-    switch (transfer->result) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-        transfer->response->is_untrusted = true;
-        storage_hint(err, "if the store is yours, give its certificate, or its authority's, with "
-                          "--ca_file=FILE");
-        break;
-    case CURLE_SSL_CACERT_BADFILE:
-        transfer->response->is_untrusted = true;
-        storage_hint(err, "install the package ca-certificates, or give a PEM bundle with "
-                          "--ca_file=FILE");
-        break;
-    case CURLE_SSL_CONNECT_ERROR:
-        storage_hint(err, "does the endpoint speak https? if not, name it with http://");
-        break;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        storage_hint(err, "check the endpoint's name and this machine's DNS");
-        break;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        storage_hint(err, "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY");
-        break;
-    case CURLE_COULDNT_CONNECT:
-        storage_hint(err, "check the endpoint, and that the store runs there");
-        break;
-    default:
-        break;
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        if (hints[i].result == transfer->result) {
+            transfer->response->is_untrusted = hints[i].is_untrusted;
+            storage_hint(err, "%s", hints[i].text);
+        }
     }
 }
 
@@ -549,23 +540,26 @@ static enum storage_code explain(struct transfer *transfer, struct storage_error
 {
     const struct http_request *request = transfer->request;
     int shown = (int)strcspn(request->url, "?"); /* a query may hold a signature */
-    const char *text = transfer->text[0] ? transfer->text : curl_easy_strerror(transfer->result);
+    char reason[CURL_ERROR_SIZE + 64];
+    long os_errno = 0;
     enum storage_code code = STORAGE_STOPPED;
-    if (transfer->stopped) {
-        storage_fail(err, code, "%s %.*s: stopped on request", request->method, shown,
-                     request->url);
-    } else if (transfer->overflowed) {
-        code = storage_fail(err, STORAGE_TRANSFER,
-                            "%s %.*s: the answer is longer than the %zu "
-                            "bytes it may have",
-                            request->method, shown, request->url,
-                            request->sink ? request->sink_size : (size_t)HTTP_BODY_MAX);
-    } else {
-        code = storage_fail(err, classify(transfer), "%s %.*s: %s", request->method, shown,
-                            request->url, text);
-        add_hint(transfer, err);
+    snprintf(reason, sizeof reason, "stopped on request");
+    if (transfer->overflowed) {
+        code = STORAGE_TRANSFER;
+        snprintf(reason, sizeof reason, "the answer is longer than the %zu bytes it may have",
+                 request->sink ? request->sink_size : (size_t)HTTP_BODY_MAX);
+    } else if (!transfer->stopped) {
+        code = classify(transfer);
+        curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
+        bool told = os_errno != 0 && transfer->result == CURLE_COULDNT_CONNECT;
+        snprintf(reason, sizeof reason, "%s%s%s",
+                 transfer->text[0] ? transfer->text : curl_easy_strerror(transfer->result),
+                 told ? ": " : "", told ? strerrordesc_np((int)os_errno) : "");
     }
+    storage_fail(err, code, "%s %.*s: %s", request->method, shown, request->url, reason);
+    add_hint(transfer, err);
     if (err) {
+        err->system_errno = (int)os_errno;
         err->http_status = transfer->response->status;
         snprintf(err->request_id, sizeof err->request_id, "%s", transfer->response->request_id);
         snprintf(err->operation, sizeof err->operation, "%s", request->method);
