@@ -12,6 +12,7 @@
  */
 #include "http.h"
 
+#include "http_fault.h"
 #include "storage_error.h"
 
 #include <assert.h>
@@ -485,87 +486,49 @@ void http_free(struct http *http)
 
 /* ---- one request ----------------------------------------------------------------------------- */
 
-/* Whether nothing was exchanged: then the store was not reached, else a transfer broke. */
-static bool is_unreached(const struct transfer *transfer)
+static enum http_fault name_fault(const struct transfer *transfer)
 {
-    curl_off_t sent = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return transfer->response->status == 0 && sent == 0;
-}
-
-static enum storage_code classify(const struct transfer *transfer)
-{
+    if (transfer->stopped || transfer->overflowed) {
+        return transfer->stopped ? HTTP_FAULT_STOPPED : HTTP_FAULT_TOO_LONG;
+    }
     switch (transfer->result) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return transfer->response->status ? STORAGE_TRANSFER : STORAGE_USAGE;
+        return transfer->response->status ? HTTP_FAULT_BROKEN : HTTP_FAULT_URL;
     case CURLE_OUT_OF_MEMORY:
     case CURLE_FAILED_INIT:
-        return STORAGE_BUG;
+        return HTTP_FAULT_MEMORY;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return HTTP_FAULT_NAME;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return HTTP_FAULT_PROXY;
+    case CURLE_COULDNT_CONNECT:
+        return HTTP_FAULT_CONNECT;
+    case CURLE_SSL_CONNECT_ERROR:
+        return HTTP_FAULT_TLS;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+        return HTTP_FAULT_UNTRUSTED;
+    case CURLE_SSL_CACERT_BADFILE:
+        return HTTP_FAULT_NO_BUNDLE;
     default:
-        return is_unreached(transfer) ? STORAGE_UNREACHABLE : STORAGE_TRANSFER;
+        return HTTP_FAULT_BROKEN;
     }
 }
 
-struct hint {
-    CURLcode result;
-    bool is_untrusted;
-    const char *text;
-};
-
-static const struct hint hints[] = {
-    {CURLE_PEER_FAILED_VERIFICATION, true,
-     "if the store is yours, give its certificate, or its authority's, with --ca_file=FILE"},
-    {CURLE_SSL_ISSUER_ERROR, true,
-     "if the store is yours, give its certificate, or its authority's, with --ca_file=FILE"},
-    {CURLE_SSL_CACERT_BADFILE, true,
-     "install the package ca-certificates, or give a PEM bundle with --ca_file=FILE"},
-    {CURLE_SSL_CONNECT_ERROR, false, "does the endpoint speak https? if not, name it with http://"},
-    {CURLE_COULDNT_RESOLVE_HOST, false, "check the endpoint's name and this machine's DNS"},
-    {CURLE_COULDNT_RESOLVE_PROXY, false, "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"},
-    {CURLE_COULDNT_CONNECT, false, "check the endpoint, and that the store runs there"},
-};
-
-static void add_hint(struct transfer *transfer, struct storage_error *err)
+static enum storage_code explain(const struct transfer *transfer, struct storage_error *err)
 {
-    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
-        if (hints[i].result == transfer->result) {
-            transfer->response->is_untrusted = hints[i].is_untrusted;
-            storage_hint(err, "%s", hints[i].text);
-        }
-    }
-}
-
-static enum storage_code explain(struct transfer *transfer, struct storage_error *err)
-{
-    const struct http_request *request = transfer->request;
-    int shown = (int)strcspn(request->url, "?"); /* a query may hold a signature */
-    char reason[CURL_ERROR_SIZE + 64];
+    curl_off_t sent = 0;
     long os_errno = 0;
-    enum storage_code code = STORAGE_STOPPED;
-    snprintf(reason, sizeof reason, "stopped on request");
-    if (transfer->overflowed) {
-        code = STORAGE_TRANSFER;
-        snprintf(reason, sizeof reason, "the answer is longer than the %zu bytes it may have",
-                 request->sink ? request->sink_size : (size_t)HTTP_BODY_MAX);
-    } else if (!transfer->stopped) {
-        code = classify(transfer);
+    struct http_failure failure = {.fault = name_fault(transfer)};
+    if (transfer->easy) {
+        curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
         curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
-        bool told = os_errno != 0 && transfer->result == CURLE_COULDNT_CONNECT;
-        snprintf(reason, sizeof reason, "%s%s%s",
-                 transfer->text[0] ? transfer->text : curl_easy_strerror(transfer->result),
-                 told ? ": " : "", told ? strerrordesc_np((int)os_errno) : "");
     }
-    storage_fail(err, code, "%s %.*s: %s", request->method, shown, request->url, reason);
-    add_hint(transfer, err);
-    if (err) {
-        err->system_errno = (int)os_errno;
-        err->http_status = transfer->response->status;
-        snprintf(err->request_id, sizeof err->request_id, "%s", transfer->response->request_id);
-        snprintf(err->operation, sizeof err->operation, "%s", request->method);
-        snprintf(err->target, sizeof err->target, "%.*s", shown, request->url);
-    }
-    return code;
+    failure.sent_body = sent > 0;
+    failure.system_errno = (int)os_errno;
+    failure.text = transfer->text[0] ? transfer->text : curl_easy_strerror(transfer->result);
+    return http_explain(&failure, transfer->request, transfer->response, err);
 }
 
 static struct reactor *choose_reactor(struct http *http)
