@@ -61,11 +61,9 @@ bool date_parse_http(int64_t *seconds, const char *text)
     char month[4] = "";
     char zone[4] = "";
     int end = 0;
-    /* Widths bound every number, so no conversion can overflow. */
-    if (sscanf(text,
-               "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %3[A-Z]%n", /* NOLINT(cert-err34-c) */
-               &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone,
-               &end) != 7 ||
+    /* Widths bound every number, so no conversion can overflow. NOLINTNEXTLINE(cert-err34-c) */
+    if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %3[A-Z]%n", &tm.tm_mday, month,
+               &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone, &end) != 7 ||
         text[end] || strcmp(zone, "GMT") != 0) {
         return false;
     }

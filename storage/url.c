@@ -236,10 +236,10 @@ bool storage_join(char *out, size_t size, const char *base, const char *name)
     if (base_length + slash + name_length >= size) {
         return false;
     }
-    memmove(out, base, base_length);
-    if (slash) {
-        out[base_length] = '/';
+    for (size_t i = 0; i < base_length; i++) {
+        out[i] = base[i]; /* out may be base */
     }
+    out[base_length] = slash ? '/' : '\0';
     memcpy(out + base_length + slash, name, name_length + 1);
     return true;
 }

@@ -64,7 +64,7 @@ void sign_headers(struct buf *out, const struct sign_request *request, const cha
             sorted[count++] = &request->headers[i];
         }
     }
-    qsort(sorted, count, sizeof *sorted, compare_headers);
+    qsort(sorted, count, sizeof(const struct sign_pair *), compare_headers);
     for (size_t i = 0; i < count; i++) {
         bool again = i > 0 && strcasecmp(sorted[i]->name, sorted[i - 1]->name) == 0;
         bool last = i + 1 == count || strcasecmp(sorted[i]->name, sorted[i + 1]->name) != 0;

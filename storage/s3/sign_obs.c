@@ -117,7 +117,7 @@ void sign_obs_canonical(struct buf *out, const struct sign_request *request,
             sorted[count++] = &request->query[i];
         }
     }
-    qsort(sorted, count, sizeof *sorted, compare_names);
+    qsort(sorted, count, sizeof(const struct sign_pair *), compare_names);
     sign_headers(out, request, header_prefix(dialect), false);
     buf_text(out, request->resource);
     for (size_t i = 0; i < count; i++) {
