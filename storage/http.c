@@ -266,14 +266,13 @@ static void finish(struct reactor *reactor, struct transfer *transfer, CURLcode 
 
 static void deactivate(struct reactor *reactor, struct transfer *transfer)
 {
+    unsigned i = 0;
     curl_multi_remove_handle(reactor->multi, transfer->easy);
-    for (unsigned i = 0; i < reactor->active_count; i++) {
-        if (reactor->active[i] == transfer) {
-            reactor->active[i] = reactor->active[--reactor->active_count];
-            return;
-        }
+    while (reactor->active[i] != transfer) {
+        i++;
+        assert(i < reactor->active_count);
     }
-    assert(!"an unknown transfer ended");
+    reactor->active[i] = reactor->active[--reactor->active_count];
 }
 
 /* A kept-alive connection that the server had closed meanwhile: no byte of an answer came. */
@@ -388,7 +387,6 @@ static enum storage_code reactor_start(struct reactor *reactor, struct http *htt
         return storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
     }
     curl_multi_setopt(reactor->multi, CURLMOPT_MAXCONNECTS, (long)http->share);
-    curl_multi_setopt(reactor->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     /* signals are the application's, and so belong to its own threads */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
