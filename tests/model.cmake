@@ -6,9 +6,15 @@ jobferry_test(test_format LIBS model LABELS model)
 jobferry_test(test_idx LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_layers LIBS model LABELS model)
 jobferry_test(test_lenet LIBS model LABELS model)
+jobferry_test(test_mindspore LIBS model m LABELS model SOURCES lab_fixture.c)
 jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+
+# Writes a checkpoint for tests/mindspore/load_ours.py, which is run by hand.
+add_executable(mindspore_ours mindspore_ours.c lab_fixture.c)
+target_include_directories(mindspore_ours PRIVATE ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(mindspore_ours PRIVATE model project_flags m)
 
 if(JOBFERRY_FUZZ)
   add_executable(fuzz_model fuzz_model.c)
