@@ -107,9 +107,9 @@ static void monitor_prints_the_labs_line(void **state)
     struct lines lines = {0};
     struct model_callback callback;
     assert_int_equal(model_loss_monitor_new(&callback, 1875, keep_line, &lines, NULL), MODEL_OK);
-    /* The second run of four epochs: its own steps count, not those of all runs. */
+    /* A run that extends another of 100 steps: its own steps count. */
     struct model_progress progress = {
-        .state = {.epoch = 1, .step = 1874, .cumulative_step = 5624, .base_step = 3750},
+        .state = {.epoch = 1, .step = 1874, .cumulative_step = 1974, .base_step = 100},
         .loss = (double)0.23394053f,
     };
     assert_int_equal(callback.step_end(callback.context, &progress, NULL), MODEL_OK);

@@ -497,6 +497,25 @@ static void divergence_ends_before_any_callback_sees_it(void **state)
     }
 }
 
+/* The step whose loss is not finite is not taken at all. */
+static void a_loss_that_is_not_finite_changes_nothing(void **state)
+{
+    (void)state;
+    struct model *model = make_quick_model(1);
+    struct model *before = make_quick_model(1);
+    lenet_point(model->weights).fc3_bias[3] = INFINITY;
+    lenet_point(before->weights).fc3_bias[3] = INFINITY;
+    struct model_training training = {.epochs = 1};
+    struct model_state end;
+    struct model_error err = {0};
+    assert_int_equal(model_train(model, train_set, &training, &end, &err), MODEL_DIVERGED);
+    assert_non_null(strstr(err.message, "epoch 1 step 1: the loss is not finite"));
+    assert_int_equal(end.cumulative_step, 0);
+    assert_same_bits(before, model);
+    model_free(model);
+    model_free(before);
+}
+
 /* ---- evaluation ------------------------------------------------------------------------------ */
 
 static double loss_of(const float *logits, uint8_t label)
@@ -652,6 +671,7 @@ int main(void)
         cmocka_unit_test(a_stop_still_calls_end),
         cmocka_unit_test(a_failing_callback_ends_the_training),
         cmocka_unit_test(divergence_ends_before_any_callback_sees_it),
+        cmocka_unit_test(a_loss_that_is_not_finite_changes_nothing),
         cmocka_unit_test(evaluation_is_the_mean_of_batch_means),
         cmocka_unit_test(predicts_a_part_alike),
         cmocka_unit_test(refuses_values_by_name),
