@@ -53,10 +53,9 @@ static void want_block(struct wanted *wanted, const char *prefix, float *block)
 {
     for (size_t i = 0; i < LENET_TENSORS; i++) {
         const struct lenet_tensor *tensor = &lenet_tensors[i];
-        wanted[i] = (struct wanted){.rank = tensor->rank,
-                                    .dims = tensor->dims,
-                                    .target = block + tensor->offset,
-                                    .count = tensor->count};
+        wanted[i] =
+            (struct wanted){.rank = tensor->rank, .dims = tensor->dims, .count = tensor->count};
+        wanted[i].target = block + tensor->offset;
         snprintf(wanted[i].name, sizeof wanted[i].name, "%s%s", prefix, tensor->name);
     }
 }

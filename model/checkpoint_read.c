@@ -352,6 +352,7 @@ enum model_code checkpoint_parse(struct model_checkpoint **checkpoint, const uin
     if (size == 0) {
         return model_fail(err, MODEL_CORRUPT, "read checkpoint %s: it is empty", path);
     }
+    assert(data);
     struct model_checkpoint *made = calloc(1, sizeof *made);
     if (!made) {
         return model_fail(err, MODEL_BUG, "read checkpoint %s: no memory", path);

@@ -54,7 +54,8 @@ static void add(struct text *text, const char *format, ...)
 
 size_t graph_meta_text(char *out, size_t size)
 {
-    struct text text = {.at = out, .room = size};
+    struct text text = {.room = size};
+    text.at = out;
     add(&text, "%s", graph);
     for (size_t i = 0; i < LENET_TENSORS; i++) {
         add(&text, "parameter %s Float32 ", lenet_tensors[i].name);

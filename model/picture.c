@@ -138,8 +138,9 @@ static void draw_grid(cairo_t *cairo, const struct model_dataset *dataset, size_
     use_color(cairo, &paper);
     cairo_paint(cairo);
     for (size_t i = 0; i < count; i++) {
+        size_t row = i / columns;
         double x = GAP + (double)(i % columns) * (IMAGE + GAP);
-        double y = GAP + TITLE + (double)(i / columns) * (IMAGE + GAP + TITLE);
+        double y = GAP + TITLE + (double)row * (IMAGE + GAP + TITLE);
         draw_image(cairo, model_dataset_image(dataset, first + i), x, y);
         draw_title(cairo, predictions[i], model_dataset_label(dataset, first + i), x, y);
     }

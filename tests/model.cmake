@@ -1,4 +1,5 @@
-jobferry_test(test_checkpoint LIBS model ZLIB::ZLIB LABELS model)
+jobferry_test(test_checkpoint LIBS model LABELS model SOURCES checkpoint_fixture.c)
+jobferry_test(test_checkpoint_foreign LIBS model ZLIB::ZLIB LABELS model SOURCES checkpoint_fixture.c)
 jobferry_test(test_checkpointer LIBS model LABELS model)
 jobferry_test(test_dataset LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_digits LIBS model LABELS model)
@@ -7,8 +8,8 @@ jobferry_test(test_idx LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.
 jobferry_test(test_layers LIBS model LABELS model)
 jobferry_test(test_lenet LIBS model LABELS model)
 jobferry_test(test_mindspore LIBS model m LABELS model SOURCES lab_fixture.c)
-jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_mnist LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 
