@@ -302,6 +302,13 @@ static void random_numbers_are_the_published_ones(void **state)
     for (int i = 0; i < 3; i++) {
         assert_in_range(seen[i], 850, 1150);
     }
+    /* A bound of 3/4 of all numbers: without drawing again, half instead of a third lie below 2^62.
+     */
+    size_t low = 0;
+    for (int i = 0; i < 3000; i++) {
+        low += random_below(&random, UINT64_C(3) << 62) < UINT64_C(1) << 62;
+    }
+    assert_in_range(low, 850, 1150);
     assert_true(random_below(&random, 1) == 0);
     struct random other;
     random_init(&random, 1, 2);
