@@ -1,9 +1,220 @@
+/* main.c - picks the command, wires signals to two flags, and turns its code into the process's. */
+#include "commands/commands.h"
 #include "version.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int main(void)
+#include "runner_banned.h"
+
+struct command {
+    const char *name; /* two words where there is a sub-command */
+    enum command_bit bit;
+    command_fn *enter;
+    const char *synopsis;
+    const char *purpose;
+    const char *example;
+};
+
+static const struct command commands[] = {
+    {"run", FOR_RUN, command_run, "--data_url=URL --train_url=URL [options] [unknown arguments]",
+     "copies the dataset in, trains, copies every checkpoint out",
+     "jobferry run --data_url=s3://data/MNIST --train_url=s3://out/job1 "
+     "--server=http://127.0.0.1:9000"},
+    {"train", FOR_TRAIN, command_train, "[--data_url=DIR] [options]",
+     "trains LeNet5 on a local folder", "jobferry train --data_url=MNIST --epochs=4"},
+    {"eval", FOR_EVAL, command_eval, "[--data_url=DIR] [--checkpoint=FILE]",
+     "evaluates a checkpoint on the test images", "jobferry eval --data_url=MNIST"},
+    {"infer", FOR_INFER, command_infer, "[--data_url=DIR] [--checkpoint=FILE]",
+     "predicts test images and draws them", "jobferry infer --data_url=MNIST --count=9"},
+    {"cp", FOR_CP, command_cp, "[-r] SOURCE DESTINATION",
+     "copies objects and folders: up, down, store to store",
+     "jobferry cp -r s3://data/MNIST ./MNIST"},
+    {"ls", FOR_LS, command_ls, "[-r] URL", "lists objects", "jobferry ls s3://out/job1/ckpt/"},
+    {"stat", FOR_STAT, command_stat, "URL", "tells size, time, ETag and CRC-32 of an object",
+     "jobferry stat s3://out/job1/report.json"},
+    {"cat", FOR_CAT, command_cat, "URL", "writes an object to stdout",
+     "jobferry cat s3://out/job1/report.json"},
+    {"put", FOR_PUT, command_put, "FILE|- URL", "writes an object from a file or stdin",
+     "echo hello | jobferry put - s3://out/hello"},
+    {"rm", FOR_RM, command_rm, "[-r] URL", "removes objects", "jobferry rm -r s3://out/job1/log"},
+    {"mb", FOR_MB, command_mb, "URL", "makes a bucket or folder", "jobferry mb s3://out"},
+    {"ckpt show", FOR_CKPT, command_ckpt_show, "FILE", "shows what is in a checkpoint",
+     "jobferry ckpt show ckpt/lenet-2_1875.ckpt"},
+    {"ckpt verify", FOR_CKPT, command_ckpt_verify, "FILE...", "checks that checkpoints are whole",
+     "jobferry ckpt verify ckpt/*.ckpt"},
+    {"data digits", FOR_DIGITS, command_data_digits, "DIR",
+     "writes a small MNIST-format set of drawn digits", "jobferry data digits ./digits"},
+};
+
+enum {
+    COMMANDS = sizeof commands / sizeof commands[0]
+};
+
+static atomic_bool stop_flag;
+static atomic_bool stop_now_flag;
+
+/* The first signal asks for an orderly end, the second for one at once. */
+static void on_signal(int number)
 {
-    printf("jobferry %s\n", jobferry_version());
-    return 0;
+    (void)number;
+    if (atomic_exchange(&stop_flag, true)) {
+        atomic_store(&stop_now_flag, true);
+    }
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "jobferry %s: ferries a dataset in, trains, ferries every checkpoint out\n\n",
+            jobferry_version());
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].purpose);
+    }
+    fprintf(out, "\n'jobferry help COMMAND' tells its options. A first argument that starts with "
+                 "'--' means 'run'.\n");
+}
+
+static void print_help(FILE *out, const struct command *command)
+{
+    fprintf(out, "usage: jobferry %s %s\n%s\n\n", command->name, command->synopsis,
+            command->purpose);
+    options_print_help(out, command->bit);
+    fprintf(out, "\nexample: %s\n", command->example);
+}
+
+/* Finds the command that words name; *used counts them. */
+static const struct command *find_command(int count, char **words, int *used)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const char *space = strchr(commands[i].name, ' ');
+        size_t first = space ? (size_t)(space - commands[i].name) : strlen(commands[i].name);
+        if (strlen(words[0]) != first || strncmp(words[0], commands[i].name, first) != 0) {
+            continue;
+        }
+        if (!space || (count > 1 && strcmp(words[1], space + 1) == 0)) {
+            *used = space ? 2 : 1;
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int usage_error(const char *message)
+{
+    fprintf(stderr, "jobferry: %s\n", message);
+    return EXIT_USAGE;
+}
+
+static int help_command(int count, char **words)
+{
+    int used = 0;
+    const struct command *command = count > 0 ? find_command(count, words, &used) : NULL;
+    if (count > 0 && !command) {
+        char message[256];
+        snprintf(message, sizeof message, "there is no command '%.64s'", words[0]);
+        return usage_error(message);
+    }
+    if (command) {
+        print_help(stdout, command);
+    } else {
+        print_overview(stdout);
+    }
+    return EXIT_DONE;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    char message[512];
+    struct arguments *arguments = calloc(1, sizeof *arguments);
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    int code = EXIT_BUG;
+    if (!arguments || !words) {
+        goto done;
+    }
+    /* Options borrow from copies, so that secrets can be wiped from what `ps` shows. */
+    for (int i = 0; i < argc; i++) {
+        words[i] = strdup(argv[i]);
+        if (!words[i]) {
+            goto done;
+        }
+    }
+    if (!options_parse(arguments, command->bit, argc, words, command->bit == FOR_RUN, message,
+                       sizeof message)) {
+        code = usage_error(message);
+        goto done;
+    }
+    if (arguments->settings.help) {
+        print_help(stdout, command);
+        code = EXIT_DONE;
+        goto done;
+    }
+    struct app app = {.arguments = arguments,
+                      .settings = &arguments->settings,
+                      .stop = &stop_flag,
+                      .stop_now = &stop_now_flag};
+    log_init(&app.log, strcmp(arguments->settings.log_format, "json") == 0,
+             arguments->settings.verbose);
+    if (options_hide_secrets(argc, argv)) {
+        log_warn(&app.log, "keys on the command line are visible to other users");
+    }
+    code = (int)command->enter(&app);
+    log_release(&app.log);
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        fprintf(stderr, "jobferry: write to stdout: %s\n", strerror(errno));
+        code = EXIT_DISK;
+    }
+done:
+    for (int i = 0; words && i < argc; i++) {
+        if (words[i]) {
+            explicit_bzero(words[i], strlen(words[i]));
+            free(words[i]);
+        }
+    }
+    free(words);
+    free(arguments);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    int used = 0;
+    const struct command *command = &commands[0];
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("jobferry %s\n", jobferry_version());
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "help") == 0) {
+        return help_command(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        return help_command(0, NULL);
+    }
+    if (strncmp(argv[1], "--", 2) != 0) {
+        command = find_command(argc - 1, argv + 1, &used);
+    }
+    if (!command) {
+        char message[256];
+        snprintf(message, sizeof message, "there is no command '%.64s'; 'jobferry help' lists them",
+                 argv[1]);
+        return usage_error(message);
+    }
+    catch_signals();
+    return run_command(command, argc - 1 - used, argv + 1 + used);
 }

@@ -1,0 +1,82 @@
+#include "app.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner_banned.h"
+
+enum exit_code app_fail_storage(struct app *app, const struct storage_error *err)
+{
+    return log_fail_storage(&app->log, app->settings->json, err);
+}
+
+enum exit_code app_fail_model(struct app *app, const struct model_error *err)
+{
+    return log_fail_model(&app->log, app->settings->json, err);
+}
+
+enum exit_code place_open(struct place *place, struct app *app, enum side side, const char *text,
+                          const atomic_bool *stop, unsigned deadline_ms)
+{
+    memset(place, 0, sizeof *place);
+    struct storage_error err;
+    if (storage_url_parse(&place->url, text, &err)) {
+        return app_fail_storage(app, &err);
+    }
+    storage_url_format(&place->url, place->text, sizeof place->text);
+    struct access access = {0};
+    if (place->url.kind == STORAGE_S3) {
+        enum exit_code code = access_resolve(&access, app->settings, side, &app->log);
+        if (code) {
+            access_release(&access);
+            return code;
+        }
+    }
+    struct storage_config config = {
+        .access = access.storage,
+        .request_deadline_ms = deadline_ms,
+        .stop = stop,
+        .trace = app->settings->verbose ? log_trace : NULL,
+        .trace_context = &app->log,
+    };
+    enum storage_code code = storage_open(&place->store, &place->url, &config, &err);
+    access_release(&access);
+    return code ? app_fail_storage(app, &err) : EXIT_DONE;
+}
+
+void place_close(struct place *place)
+{
+    storage_close(place->store);
+    place->store = NULL;
+}
+
+void format_bytes(char *out, size_t size, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(out, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+void format_time(char *out, size_t size, int64_t time_ns)
+{
+    time_t seconds = (time_t)(time_ns / 1000000000);
+    struct tm parts;
+    if (time_ns == 0 || !gmtime_r(&seconds, &parts)) {
+        snprintf(out, size, "-");
+        return;
+    }
+    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}

@@ -1,0 +1,53 @@
+/*
+ * app.h - what every command gets: its arguments, the log, the stop flag; and opening a place with
+ * the credentials of its side.
+ */
+#ifndef RUNNER_APP_H
+#define RUNNER_APP_H
+
+#include "access.h"
+#include "log.h"
+#include "options.h"
+
+#include <stdatomic.h>
+
+struct app {
+    struct arguments *arguments;
+    const struct settings *settings; /* of arguments */
+    struct log log;
+    const atomic_bool *stop;     /* true once SIGINT or SIGTERM came */
+    const atomic_bool *stop_now; /* true once it came again */
+};
+
+/* A command's body; returns the process's exit code. */
+typedef enum exit_code command_fn(struct app *app);
+
+/* A URL, parsed, and the store behind it. */
+struct place {
+    struct storage_url url;
+    struct storage *store;
+    char text[STORAGE_PATH_MAX + 80]; /* the URL for messages */
+};
+
+/*
+ * Parses text and opens its store with the credentials of side; requests end when *stop turns true.
+ * deadline_ms bounds each request with all its retries; 0: none. On failure logs it and returns its
+ * code; place is then empty.
+ */
+enum exit_code place_open(struct place *place, struct app *app, enum side side, const char *text,
+                          const atomic_bool *stop, unsigned deadline_ms);
+void place_close(struct place *place);
+
+/* Logs a failure in the form --json asks for, and returns its exit code. */
+enum exit_code app_fail_storage(struct app *app, const struct storage_error *err);
+enum exit_code app_fail_model(struct app *app, const struct model_error *err);
+#define app_fail(app, code, ...) log_fail(&(app)->log, (app)->settings->json, code, __VA_ARGS__)
+
+/* "11.1 MiB"; size >= 16. */
+void format_bytes(char *out, size_t size, uint64_t bytes);
+/* Nanoseconds since 1970 as ISO 8601 UTC, "2026-11-24T08:15:00Z"; "-" for 0; size >= 32. */
+void format_time(char *out, size_t size, int64_t time_ns);
+/* Monotonic seconds. */
+double clock_seconds(void);
+
+#endif

@@ -1,0 +1,363 @@
+/* objects.c - the small storage commands: ls, stat, cat, put, rm, mb. */
+#include "commands.h"
+#include "json_line.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner_banned.h"
+
+/* Opens the one URL a command takes. */
+static enum exit_code open_only(struct place *place, struct app *app, const char *what)
+{
+    if (app->arguments->positional_count != 1) {
+        *place = (struct place){0};
+        return app_fail(app, EXIT_USAGE, "%s takes one URL, not %zu words", what,
+                        app->arguments->positional_count);
+    }
+    return place_open(place, app, SIDE_DATA, app->arguments->positional[0], app->stop, 0);
+}
+
+static void print_entry(const struct app *app, const struct storage_entry *entry)
+{
+    char modified[32];
+    format_time(modified, sizeof modified, entry->info.mtime_ns);
+    if (app->settings->json) {
+        json_line_print(entry->is_prefix
+                            ? json_pack("{so}", "prefix", json_text(entry->key))
+                            : json_pack("{so sI so ss}", "key", json_text(entry->key), "size",
+                                        (json_int_t)entry->info.size, "etag",
+                                        json_text(entry->info.etag), "last_modified", modified));
+        return;
+    }
+    /* One level shows names, as ls does; a recursive listing shows whole keys. */
+    const char *name = entry->key;
+    if (!app->settings->recursive) {
+        size_t length = strlen(name);
+        while (length > 1 && name[length - 2] != '/') {
+            length--;
+        }
+        name += length > 1 ? length - 1 : 0;
+    }
+    if (entry->is_prefix) {
+        printf("%20s %12s %s\n", "", "PRE", name);
+    } else {
+        printf("%20s %12llu %s\n", modified, (unsigned long long)entry->info.size, name);
+    }
+}
+
+enum exit_code command_ls(struct app *app)
+{
+    struct place place;
+    struct storage_lister *lister = NULL;
+    struct storage_error err;
+    uint64_t count = 0;
+    enum exit_code code = open_only(&place, app, "ls");
+    if (code) {
+        goto done;
+    }
+    enum storage_code result =
+        storage_lister_open(&lister, place.store, place.url.key, app->settings->recursive, &err);
+    while (!result) {
+        struct storage_entry entry;
+        result = storage_lister_next(lister, &entry, &err);
+        if (!result && !entry.key) {
+            break;
+        }
+        if (!result) {
+            print_entry(app, &entry);
+            count++;
+        }
+    }
+    code = result ? app_fail_storage(app, &err)
+           : count == 0
+               ? app_fail(app, EXIT_MISSING, "list %s: nothing begins with that", place.text)
+               : EXIT_DONE;
+done:
+    storage_lister_close(lister);
+    place_close(&place);
+    return code;
+}
+
+enum exit_code command_stat(struct app *app)
+{
+    struct place place;
+    enum exit_code code = open_only(&place, app, "stat");
+    if (code) {
+        goto done;
+    }
+    struct storage_info info;
+    struct storage_error err;
+    if (storage_stat(place.store, place.url.key, &info, &err)) {
+        code = app_fail_storage(app, &err);
+        goto done;
+    }
+    char modified[32];
+    char crc32[16] = "";
+    format_time(modified, sizeof modified, info.mtime_ns);
+    if (info.has_crc32) {
+        snprintf(crc32, sizeof crc32, "%08x", info.crc32);
+    }
+    if (app->settings->json) {
+        json_line_print(json_pack("{so sI so ss ss}", "key", json_text(place.url.key), "size",
+                                  (json_int_t)info.size, "etag", json_text(info.etag),
+                                  "last_modified", modified, "crc32", crc32));
+    } else {
+        printf("%-14s %s\n%-14s %llu\n%-14s %s\n", "url", place.text, "size",
+               (unsigned long long)info.size, "last_modified", modified);
+        if (info.etag[0]) {
+            printf("%-14s %s\n", "etag", info.etag);
+        }
+        if (info.has_crc32) {
+            printf("%-14s %s\n", "crc32", crc32);
+        }
+    }
+done:
+    place_close(&place);
+    return code;
+}
+
+static bool write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(fd, data, size);
+        if (written < 0 && errno != EINTR) {
+            return false;
+        }
+        if (written > 0) {
+            data += written;
+            size -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+enum exit_code command_cat(struct app *app)
+{
+    enum {
+        PIECE = 8 * 1024 * 1024
+    };
+    struct place place;
+    char *piece = NULL;
+    enum exit_code code = open_only(&place, app, "cat");
+    if (code) {
+        goto done;
+    }
+    piece = malloc(PIECE);
+    if (!piece) {
+        code = app_fail(app, EXIT_BUG, "cat %s: no memory", place.text);
+        goto done;
+    }
+    struct storage_info info = {0};
+    struct storage_error err;
+    uint64_t offset = 0;
+    size_t got = PIECE;
+    /* The first answer's ETag holds for the rest, so that the pieces are of one object. */
+    for (char etag[STORAGE_ETAG_MAX + 1] = ""; got == PIECE; offset += got) {
+        if (offset > 0 && offset >= info.size) {
+            break;
+        }
+        if (storage_read(place.store, place.url.key, offset, piece, PIECE, etag, &got, &info,
+                         &err)) {
+            code = app_fail_storage(app, &err);
+            break;
+        }
+        snprintf(etag, sizeof etag, "%s", info.etag);
+        if (!write_all(STDOUT_FILENO, piece, got)) {
+            code = errno == EPIPE ? EXIT_DONE
+                                  : app_fail(app, EXIT_DISK, "cat %s: write to stdout: %s",
+                                             place.text, strerror(errno));
+            break;
+        }
+    }
+done:
+    free(piece);
+    place_close(&place);
+    return code;
+}
+
+enum exit_code command_put(struct app *app)
+{
+    const struct arguments *arguments = app->arguments;
+    if (arguments->positional_count != 2) {
+        return app_fail(app, EXIT_USAGE, "put takes a file ('-' is stdin) and a URL, not %zu words",
+                        arguments->positional_count);
+    }
+    struct place place = {0};
+    const char *file = arguments->positional[0];
+    bool standard_input = strcmp(file, "-") == 0;
+    enum exit_code code = EXIT_DONE;
+    int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        code = app_fail(app, errno == ENOENT ? EXIT_MISSING : EXIT_DISK, "open %s: %s", file,
+                        strerror(errno));
+        goto done;
+    }
+    code = place_open(&place, app, SIDE_DATA, arguments->positional[1], app->stop, 0);
+    if (code) {
+        goto done;
+    }
+    if (!place.url.key[0] || place.url.key[strlen(place.url.key) - 1] == '/') {
+        code = app_fail(app, EXIT_USAGE, "put %s: the URL must name an object", place.text);
+        goto done;
+    }
+    uint64_t size = 0;
+    enum storage_verified verified = STORAGE_VERIFIED_SIZE;
+    struct storage_error err;
+    double began = clock_seconds();
+    if (storage_put_stream(place.store, place.url.key, fd, &size, &verified, &err)) {
+        code = app_fail_storage(app, &err);
+    } else if (app->settings->json) {
+        json_line_print(json_pack("{so ss sI ss sf}", "source", json_text(file), "destination",
+                                  place.text, "size", (json_int_t)size, "verified",
+                                  storage_verified_name(verified), "seconds",
+                                  clock_seconds() - began));
+    } else {
+        log_info(&app->log, "put %llu bytes to %s, verified by %s", (unsigned long long)size,
+                 place.text, storage_verified_name(verified));
+    }
+done:
+    if (fd >= 0 && !standard_input) {
+        close(fd);
+    }
+    place_close(&place);
+    return code;
+}
+
+/* ".jobferry/" below prefix is what resumes hang on: left alone unless prefix is inside it. */
+static bool is_private(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0 &&
+           (strncmp(key + strlen(prefix), ".jobferry/", 10) == 0 ||
+            strstr(key + strlen(prefix), "/.jobferry/") != NULL);
+}
+
+/* Collects up to a batch of keys below prefix into keys; *ended when the listing is through. */
+static enum storage_code collect_keys(struct storage_lister *lister, const char *prefix,
+                                      char **keys, size_t keys_max, size_t *count, bool *ended,
+                                      struct storage_error *err)
+{
+    while (*count < keys_max) {
+        struct storage_entry entry;
+        enum storage_code code = storage_lister_next(lister, &entry, err);
+        if (code) {
+            return code;
+        }
+        if (!entry.key) {
+            *ended = true;
+            return STORAGE_OK;
+        }
+        if (!is_private(entry.key, prefix)) {
+            keys[*count] = strdup(entry.key);
+            *count += keys[*count] != NULL;
+        }
+    }
+    return STORAGE_OK;
+}
+
+static int remove_empty_folder(const char *path, const struct stat *status, int kind,
+                               struct FTW *where)
+{
+    (void)status;
+    (void)where;
+    if (kind == FTW_DP) {
+        rmdir(path); /* one that still holds something stays */
+    }
+    return 0;
+}
+
+static enum exit_code remove_all(struct app *app, struct place *place)
+{
+    enum {
+        BATCH = 1000
+    };
+    char prefix[STORAGE_PATH_MAX + 2];
+    size_t length = strlen(place->url.key);
+    snprintf(prefix, sizeof prefix, "%s%s", place->url.key,
+             length > 0 && place->url.key[length - 1] != '/' ? "/" : "");
+    char *keys[BATCH];
+    struct storage_lister *lister = NULL;
+    struct storage_error err = {0};
+    uint64_t total = 0;
+    bool ended = false;
+    enum storage_code result = storage_lister_open(&lister, place->store, prefix, true, &err);
+    while (!result && !ended) {
+        size_t count = 0;
+        size_t removed = 0;
+        result = collect_keys(lister, prefix, keys, BATCH, &count, &ended, &err);
+        if (!result && count > 0) {
+            result = storage_remove_batch(place->store, (const char *const *)keys, count, &removed,
+                                          &err);
+        }
+        total += removed;
+        for (size_t i = 0; i < count; i++) {
+            free(keys[i]);
+        }
+    }
+    storage_lister_close(lister);
+    if (result) {
+        return app_fail_storage(app, &err);
+    }
+    if (place->url.kind == STORAGE_LOCAL) {
+        enum {
+            OPEN_FOLDERS = 16
+        };
+        nftw(place->url.key, remove_empty_folder, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+    }
+    if (total == 0) {
+        return app_fail(app, EXIT_MISSING, "rm %s: nothing is there", place->text);
+    }
+    if (app->settings->json) {
+        json_line_print(json_pack("{s{sI}}", "summary", "deleted", (json_int_t)total));
+    } else {
+        log_info(&app->log, "removed %llu objects below %s", (unsigned long long)total,
+                 place->text);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code command_rm(struct app *app)
+{
+    struct place place;
+    struct storage_error err;
+    enum exit_code code = open_only(&place, app, "rm");
+    if (code) {
+        goto done;
+    }
+    bool whole =
+        place.url.kind == STORAGE_S3 ? place.url.key[0] == '\0' : strcmp(place.url.key, "/") == 0;
+    if (app->settings->recursive && whole && !app->settings->yes) {
+        code =
+            app_fail(app, EXIT_USAGE, "rm -r %s would empty it all; say so with --yes", place.text);
+    } else if (app->settings->recursive) {
+        code = remove_all(app, &place);
+    } else if (!place.url.key[0]) {
+        code = app_fail(app, EXIT_USAGE, "rm %s: the URL must name an object", place.text);
+    } else {
+        struct storage_info info;
+        if (storage_stat(place.store, place.url.key, &info, &err) ||
+            storage_remove(place.store, place.url.key, &err)) {
+            code = app_fail_storage(app, &err);
+        }
+    }
+done:
+    place_close(&place);
+    return code;
+}
+
+enum exit_code command_mb(struct app *app)
+{
+    struct place place;
+    struct storage_error err;
+    enum exit_code code = open_only(&place, app, "mb");
+    if (!code && storage_make_bucket(place.store, place.url.key, &err)) {
+        code = app_fail_storage(app, &err);
+    }
+    place_close(&place);
+    return code;
+}

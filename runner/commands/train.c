@@ -1,0 +1,24 @@
+/* train.c - `run` and `train`: the job's story with and without a train_url. */
+#include "commands.h"
+#include "job/job.h"
+
+#include "runner_banned.h"
+
+static enum exit_code no_words(struct app *app, const char *command)
+{
+    return app->arguments->positional_count == 0
+               ? EXIT_DONE
+               : app_fail(app, EXIT_USAGE, "%s takes no words, only options: '%s'", command,
+                          app->arguments->positional[0]);
+}
+
+enum exit_code command_run(struct app *app)
+{
+    return job_main(app, true);
+}
+
+enum exit_code command_train(struct app *app)
+{
+    enum exit_code code = no_words(app, "train");
+    return code ? code : job_main(app, false);
+}

@@ -1,0 +1,319 @@
+/*
+ * resume.c - where the training goes on (design.md §6).
+ *
+ *   --resume=auto    an unfinished run is continued; after a finished one a new run starts fresh
+ *   --resume=always  an unfinished run is continued, a finished one extended by a new run
+ *   --resume=FILE    the same, from that checkpoint
+ *   --resume=never   a new run, fresh
+ *
+ * Only checkpoints of recorded runs count; candidate.h says which is the newest.
+ */
+#include "candidate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runner_banned.h"
+
+enum {
+    NAMES_MAX = 100000
+};
+
+/* File names that a new prefix must keep clear of, local and in the store. */
+struct names {
+    char **list;
+    size_t count;
+};
+
+static bool add_name(void *context, const char *path)
+{
+    struct names *names = context;
+    const char *slash = strrchr(path, '/');
+    if (names->count == NAMES_MAX) {
+        return false;
+    }
+    names->list[names->count] = strdup(slash ? slash + 1 : path);
+    names->count += names->list[names->count] != NULL;
+    return true;
+}
+
+static enum exit_code collect_names(struct job *job, struct names *names)
+{
+    struct storage_error err;
+    struct storage_lister *lister = NULL;
+    job_each_checkpoint(job->ckpt_dir, add_name, names);
+    if (!job->has_remote) {
+        return EXIT_DONE;
+    }
+    char prefix[STORAGE_PATH_MAX];
+    remote_key(&job->remote, prefix, "ckpt/");
+    enum storage_code code = storage_lister_open(&lister, job->train.store, prefix, false, &err);
+    bool more = true;
+    while (!code && more) {
+        struct storage_entry entry;
+        code = storage_lister_next(lister, &entry, &err);
+        more = !code && entry.key && (entry.is_prefix || add_name(names, entry.key));
+    }
+    storage_lister_close(lister);
+    return code && code != STORAGE_NOT_FOUND ? app_fail_storage(job->app, &err) : EXIT_DONE;
+}
+
+/* A new run's name, its prefix that overwrites nothing, and its record. */
+static enum exit_code begin_run(struct job *job)
+{
+    struct names names = {.list = calloc(NAMES_MAX, sizeof *names.list)};
+    enum exit_code code = names.list ? collect_names(job, &names)
+                                     : app_fail(job->app, EXIT_BUG, "begin a run: no memory");
+    if (!code) {
+        runs_name(job->run, sizeof job->run);
+        job->attempt = 1;
+        model_free_prefix(job->prefix, sizeof job->prefix, job->settings->ckpt_name,
+                          (const char *const *)names.list, names.count);
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        free(names.list[i]);
+    }
+    free(names.list);
+    return code;
+}
+
+/* "lenet_1" of ".../lenet_1-2_1875.ckpt". */
+static void prefix_of(const char *path, char *prefix, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(prefix, size, "%s", slash ? slash + 1 : path);
+    char *dash = strrchr(prefix, '-');
+    if (dash) {
+        *dash = '\0';
+    }
+}
+
+/* Settings that would change what the rest of the training computes. */
+static enum exit_code check_changes(struct job *job, const struct model_state *state)
+{
+    const struct settings *settings = job->settings;
+    uint32_t data_crc32 = model_dataset_crc32(job->train_set);
+    char text[512] = "";
+    size_t used = 0;
+    if (state->batch_size != settings->batch_size) {
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 " batch_size %u in the checkpoint, %llu now;", state->batch_size,
+                                 (unsigned long long)settings->batch_size);
+    }
+    if (state->seed != settings->seed) {
+        used += (size_t)snprintf(
+            text + used, sizeof text - used, " seed %llu in the checkpoint, %llu now;",
+            (unsigned long long)state->seed, (unsigned long long)settings->seed);
+    }
+    if (state->data_crc32 != data_crc32) {
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 " data %08x in the checkpoint, %08x now;", state->data_crc32,
+                                 data_crc32);
+    }
+    if (strcmp(state->kernels, model_kernels(job->model)) != 0) {
+        snprintf(text + used, sizeof text - used, " kernels %s in the checkpoint, %s now;",
+                 state->kernels, model_kernels(job->model));
+    }
+    if (!text[0]) {
+        return EXIT_DONE;
+    }
+    if (settings->allow_change) {
+        log_warn(&job->app->log, "settings changed on resume:%s", text);
+        return EXIT_DONE;
+    }
+    return app_fail(job->app, EXIT_CONFIG,
+                    "settings differ from the checkpoint's:%s --allow_change goes on all the same",
+                    text);
+}
+
+/* Loads the candidate's checkpoint into the model and says with which learning rate. */
+static enum exit_code load(struct job *job, const char *path, bool weights_only)
+{
+    struct model_checkpoint *checkpoint = NULL;
+    struct model_error err;
+    enum model_code code = model_checkpoint_read(&checkpoint, path, &err);
+    if (!code) {
+        code = model_load(job->model, checkpoint, weights_only, &err);
+    }
+    if (!code && model_checkpoint_completeness(checkpoint) == MODEL_UNVERIFIED) {
+        log_warn(&job->app->log, "%s carries no sum: it is loaded unverified", path);
+    }
+    model_checkpoint_free(checkpoint);
+    if (code) {
+        return app_fail_model(job->app, &err);
+    }
+    if (weights_only) {
+        return EXIT_DONE;
+    }
+    if (options_given(job->app->arguments, "lr")) {
+        model_set_learning_rate(job->model, (float)job->settings->lr);
+        log_info(&job->app->log, "learning rate %g, as --lr says", job->settings->lr);
+    } else {
+        log_info(&job->app->log, "learning rate %g, from the checkpoint",
+                 (double)model_learning_rate(job->model));
+    }
+    return EXIT_DONE;
+}
+
+/* Goes on inside the candidate's own run. */
+static enum exit_code continue_run(struct job *job, const struct candidate *candidate)
+{
+    enum exit_code code = check_changes(job, &candidate->state);
+    if (!code) {
+        code = load(job, candidate->path, false);
+    }
+    if (code) {
+        return code;
+    }
+    snprintf(job->run, sizeof job->run, "%s", candidate->run);
+    prefix_of(candidate->path, job->prefix, sizeof job->prefix);
+    job->attempt = candidate->attempt + 1;
+    job->start = candidate->state;
+    snprintf(job->newest, sizeof job->newest, "%s", candidate->path);
+    log_info(&job->app->log, "continuing run %s from %s (epoch %llu, step %llu)", job->run,
+             candidate->path, (unsigned long long)job->start.epoch,
+             (unsigned long long)job->start.step);
+    return EXIT_DONE;
+}
+
+/* A new run that begins with the candidate's weights, optimizer state and place in the data. */
+static enum exit_code extend_run(struct job *job, const struct candidate *candidate)
+{
+    enum exit_code code =
+        candidate->state.present ? check_changes(job, &candidate->state) : EXIT_DONE;
+    if (!code) {
+        code = load(job, candidate->path, false);
+    }
+    if (!code) {
+        code = begin_run(job);
+    }
+    if (code) {
+        return code;
+    }
+    job->start.cumulative_step = candidate->state.cumulative_step;
+    job->start.base_step = candidate->state.cumulative_step;
+    log_info(&job->app->log, "run %s extends %s by %llu epochs, checkpoints %s-…", job->run,
+             candidate->path, (unsigned long long)job->settings->epochs, job->prefix);
+    return EXIT_DONE;
+}
+
+static enum exit_code fresh_run(struct job *job)
+{
+    enum exit_code code = begin_run(job);
+    if (!code && job->settings->init_from) {
+        code = load(job, job->settings->init_from, true);
+    }
+    if (!code) {
+        log_info(&job->app->log, "run %s starts fresh, checkpoints %s-…", job->run, job->prefix);
+    }
+    return code;
+}
+
+static enum exit_code choose(struct job *job, struct candidate *candidate)
+{
+    const char *mode = job->settings->resume;
+    enum exit_code code = EXIT_DONE;
+    if (strcmp(mode, "never") == 0) {
+        return fresh_run(job);
+    }
+    bool always = strcmp(mode, "always") == 0;
+    bool named = !always && strcmp(mode, "auto") != 0;
+    code = named ? candidate_find_named(candidate) : candidate_find_newest(candidate);
+    if (code) {
+        return code;
+    }
+    if (candidate->path[0] && !candidate->finished) {
+        return continue_run(job, candidate);
+    }
+    if (candidate->path[0] && (always || named)) {
+        return extend_run(job, candidate);
+    }
+    if (always) {
+        return app_fail(
+            job->app, EXIT_MISSING,
+            "--resume=always: no checkpoint of a recorded run that verifies is in %s%s%s",
+            job->ckpt_dir, job->has_remote ? " or " : "", job->train_text);
+    }
+    return fresh_run(job);
+}
+
+/* Records this start, so that a later one knows whose the checkpoints are. */
+static enum exit_code record_run(struct job *job)
+{
+    struct run_record fresh = {.attempt = job->attempt};
+    snprintf(fresh.run, sizeof fresh.run, "%s", job->run);
+    snprintf(fresh.prefix, sizeof fresh.prefix, "%s", job->prefix);
+    snprintf(fresh.train_url, sizeof fresh.train_url, "%s", job->train_text);
+    struct run_record *record = runs_find(&job->runs, job->run);
+    if (record) {
+        *record = fresh;
+    } else if (!runs_add(&job->runs, &fresh)) {
+        return app_fail(job->app, EXIT_BUG, "record the run: no memory");
+    }
+    int failure = runs_save(&job->runs);
+    return failure
+               ? app_fail(job->app, EXIT_DISK, "write %s: %s", job->runs.path, strerror(failure))
+               : EXIT_DONE;
+}
+
+/* Tells the publisher what the run's manifests already name. */
+static bool know(void *context, const struct manifest *manifest)
+{
+    return publisher_know(context, manifest);
+}
+
+static enum exit_code start_publisher(struct job *job)
+{
+    struct storage_error err;
+    job->publisher =
+        publisher_new(&job->remote, job->run, job->attempt, job->app->stop_now, &job->app->log);
+    if (!job->publisher) {
+        return app_fail(job->app, EXIT_BUG, "start the publisher: no memory");
+    }
+    if (job->attempt > 1 &&
+        remote_each_manifest(&job->remote, job->run, know, job->publisher, &err)) {
+        return app_fail_storage(job->app, &err);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code job_resume(struct job *job)
+{
+    struct app *app = job->app;
+    struct model_error err;
+    bool damaged = false;
+    if (mkdir(job->ckpt_dir, 0755) != 0 && errno != EEXIST) {
+        return app_fail(app, EXIT_DISK, "make %s: %s", job->ckpt_dir, strerror(errno));
+    }
+    struct model_config config = job_model_config(job->settings);
+    if (model_new(&job->model, &config, &err)) {
+        return app_fail_model(app, &err);
+    }
+    if (!runs_load(&job->runs, job->ckpt_dir, &damaged)) {
+        return app_fail(app, EXIT_BUG, "read %s: no memory", job->runs.path);
+    }
+    if (damaged) {
+        log_warn(&app->log, "%s is damaged: the runs it recorded are forgotten", job->runs.path);
+    }
+    struct candidate *candidate = calloc(1, sizeof *candidate);
+    if (!candidate) {
+        return app_fail(app, EXIT_BUG, "resume: no memory");
+    }
+    candidate->job = job;
+    enum exit_code code = choose(job, candidate);
+    free(candidate);
+    if (!code) {
+        code = record_run(job);
+    }
+    if (code) {
+        return code;
+    }
+    snprintf(job->start.run, sizeof job->start.run, "%s", job->run);
+    job->start.present = true;
+    job->end = job->start;
+    report_run(job->report, job->run, job->attempt);
+    return job->has_remote ? start_publisher(job) : EXIT_DONE;
+}

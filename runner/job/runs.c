@@ -1,0 +1,171 @@
+#include "runs.h"
+
+#include "json_line.h"
+
+#include "storage/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner_banned.h"
+
+static void copy_text(char *out, size_t size, const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static bool record_read(struct run_record *record, const json_t *object)
+{
+    memset(record, 0, sizeof *record);
+    copy_text(record->run, sizeof record->run, object, "run");
+    copy_text(record->prefix, sizeof record->prefix, object, "prefix");
+    copy_text(record->train_url, sizeof record->train_url, object, "train_url");
+    record->attempt = (uint64_t)json_integer_value(json_object_get(object, "attempt"));
+    record->finished = json_is_true(json_object_get(object, "finished"));
+    return record->run[0] && record->prefix[0];
+}
+
+bool runs_load(struct runs *runs, const char *ckpt_dir, bool *damaged)
+{
+    memset(runs, 0, sizeof *runs);
+    *damaged = false;
+    storage_join(runs->path, sizeof runs->path, ckpt_dir, ".jobferry/run.json");
+    runs->list = calloc(RUNS_MAX, sizeof *runs->list);
+    if (!runs->list) {
+        return false;
+    }
+    if (access(runs->path, F_OK) != 0) {
+        return true;
+    }
+    json_t *root = json_load_file(runs->path, 0, NULL);
+    const json_t *list = json_object_get(root, "runs");
+    *damaged = !json_is_array(list);
+    for (size_t i = 0; i < json_array_size(list) && runs->count < RUNS_MAX; i++) {
+        if (record_read(&runs->list[runs->count], json_array_get(list, i))) {
+            runs->count++;
+        }
+    }
+    json_decref(root);
+    return true;
+}
+
+void runs_release(struct runs *runs)
+{
+    free(runs->list);
+    memset(runs, 0, sizeof *runs);
+}
+
+struct run_record *runs_find(const struct runs *runs, const char *run)
+{
+    for (size_t i = runs->count; i > 0; i--) {
+        if (strcmp(runs->list[i - 1].run, run) == 0) {
+            return &runs->list[i - 1];
+        }
+    }
+    return NULL;
+}
+
+struct run_record *runs_newest(const struct runs *runs, const char *train_url)
+{
+    for (size_t i = runs->count; i > 0; i--) {
+        if (strcmp(runs->list[i - 1].train_url, train_url) == 0) {
+            return &runs->list[i - 1];
+        }
+    }
+    return NULL;
+}
+
+struct run_record *runs_add(struct runs *runs, const struct run_record *record)
+{
+    if (!runs->list) {
+        return NULL;
+    }
+    if (runs->count == RUNS_MAX) {
+        memmove(runs->list, runs->list + 1, (RUNS_MAX - 1) * sizeof *runs->list);
+        runs->count--;
+    }
+    runs->list[runs->count] = *record;
+    return &runs->list[runs->count++];
+}
+
+/* Writes text to path under a temporary name first. Returns 0 or errno. */
+static int write_atomically(const char *path, const char *text)
+{
+    char temporary[4096 + 16];
+    snprintf(temporary, sizeof temporary, "%s.part", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return errno;
+    }
+    size_t size = strlen(text);
+    ssize_t written = write(fd, text, size);
+    int result = written < 0 ? errno : (size_t)written < size ? ENOSPC : 0;
+    if (!result && fsync(fd) != 0) {
+        result = errno;
+    }
+    close(fd);
+    if (!result && rename(temporary, path) != 0) {
+        result = errno;
+    }
+    if (result) {
+        unlink(temporary);
+    }
+    return result;
+}
+
+int runs_save(const struct runs *runs)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < runs->count; i++) {
+        const struct run_record *record = &runs->list[i];
+        json_array_append_new(
+            list, json_pack("{ss so so sI sb}", "run", record->run, "prefix",
+                            json_text(record->prefix), "train_url", json_text(record->train_url),
+                            "attempt", (json_int_t)record->attempt, "finished", record->finished));
+    }
+    json_t *root = json_pack("{si so}", "version", 1, "runs", list);
+    char *text = json_dumps(root, JSON_INDENT(1));
+    json_decref(root);
+    if (!text) {
+        return ENOMEM;
+    }
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s", runs->path);
+    *strrchr(folder, '/') = '\0';
+    int result = mkdir(folder, 0755) != 0 && errno != EEXIST ? errno : 0;
+    if (!result) {
+        result = write_atomically(runs->path, text);
+    }
+    free(text);
+    return result;
+}
+
+void runs_name(char *out, size_t size)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    unsigned char random[6] = {0};
+    time_t now = time(NULL);
+    struct tm parts;
+    char stamp[24];
+    gmtime_r(&now, &parts);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &parts);
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        /* Without randomness the process id still tells two runs of one second apart. */
+        pid_t pid = getpid();
+        memcpy(random, &pid, sizeof pid < sizeof random ? sizeof pid : sizeof random);
+    }
+    char tail[sizeof random + 1] = "";
+    for (size_t i = 0; i < sizeof random; i++) {
+        tail[i] = letters[random[i] % (sizeof letters - 1)];
+    }
+    snprintf(out, size, "%s-%s", stamp, tail);
+}

@@ -1,0 +1,211 @@
+/* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
+#include "job.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner_banned.h"
+
+/* What the job's own callback keeps between a save and the end of its epoch. */
+struct watch {
+    struct job *job;
+    char pending[JOB_PATH_MAX]; /* saved at an epoch's last step, waits for its evaluation */
+    struct model_state pending_state;
+    struct model_metrics metrics;
+    bool evaluated; /* metrics are of the newest epoch */
+};
+
+static void publish(struct watch *watch, const char *path, const struct model_state *state,
+                    double accuracy, double loss)
+{
+    if (watch->job->publisher) {
+        publisher_add(watch->job->publisher, path, state, loss, accuracy);
+    }
+}
+
+static void on_saved(void *context, const char *path, const struct model_state *state)
+{
+    struct watch *watch = context;
+    struct job *job = watch->job;
+    if (!state) {
+        if (job->publisher) {
+            publisher_add_shared(job->publisher, path);
+        }
+        return;
+    }
+    snprintf(job->newest, sizeof job->newest, "%s", path);
+    log_info(&job->app->log, "saved %s", path);
+    if (state->step == state->steps_per_epoch && job->test_set) {
+        snprintf(watch->pending, sizeof watch->pending, "%s", path);
+        watch->pending_state = *state;
+        return;
+    }
+    publish(watch, path, state, (double)NAN, (double)NAN);
+}
+
+void job_print_metrics(const struct settings *settings, const struct model_metrics *metrics)
+{
+    char loss[40];
+    char accuracy[40];
+    model_format_double(loss, sizeof loss, metrics->loss);
+    model_format_double(accuracy, sizeof accuracy, metrics->accuracy);
+    bool with_loss = strstr(settings->metrics, "loss") != NULL;
+    const char *name = strstr(settings->metrics, "accuracy") ? "accuracy"
+                       : strstr(settings->metrics, "acc")    ? "acc"
+                                                             : NULL;
+    printf("Metrics: {%s%s%s", with_loss ? "'loss': " : "", with_loss ? loss : "",
+           with_loss && name ? ", " : "");
+    if (name) {
+        printf("'%s': %s", name, accuracy);
+    }
+    printf("}\n");
+    fflush(stdout);
+}
+
+static enum model_code on_epoch_end(void *context, const struct model_progress *progress,
+                                    struct model_error *err)
+{
+    struct watch *watch = context;
+    struct job *job = watch->job;
+    watch->metrics = (struct model_metrics){.loss = (double)NAN, .accuracy = (double)NAN};
+    if (job->test_set) {
+        enum model_code code =
+            model_evaluate(job->model, job->test_set, false, &watch->metrics, err);
+        if (code) {
+            return code;
+        }
+        watch->evaluated = true;
+    }
+    report_epoch(job->report, progress->state.epoch, progress->epoch_loss, watch->metrics.accuracy,
+                 progress->epoch_seconds, progress->images_per_second);
+    char accuracy[40] = "";
+    if (job->test_set) {
+        snprintf(accuracy, sizeof accuracy, ", test accuracy %.4f", watch->metrics.accuracy);
+    }
+    log_info(&job->app->log, "epoch %llu of %llu: mean loss %.4f%s, %.2f s, %.0f images/s",
+             (unsigned long long)progress->state.epoch, (unsigned long long)progress->epochs,
+             progress->epoch_loss, accuracy, progress->epoch_seconds, progress->images_per_second);
+    if (watch->pending[0]) {
+        publish(watch, watch->pending, &watch->pending_state, watch->metrics.accuracy,
+                watch->metrics.loss);
+        watch->pending[0] = '\0';
+    }
+    return MODEL_OK;
+}
+
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    printf("%s\n", line);
+    fflush(stdout);
+}
+
+/* On a signal: what was trained since the last save is saved too. */
+static enum exit_code save_on_stop(struct job *job)
+{
+    char path[JOB_PATH_MAX];
+    char name[PREFIX_MAX + 64];
+    struct model_error err;
+    snprintf(name, sizeof name, "%s-%llu_%llu.ckpt", job->prefix,
+             (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
+    if (!storage_join(path, sizeof path, job->ckpt_dir, name)) {
+        return app_fail(job->app, EXIT_BUG, "save %s: the path is too long", name);
+    }
+    if (job->end.step > 0 && strcmp(path, job->newest) != 0 &&
+        job->end.cumulative_step > job->start.cumulative_step) {
+        if (model_save(job->model, &job->end, path, &err)) {
+            return app_fail_model(job->app, &err);
+        }
+        snprintf(job->newest, sizeof job->newest, "%s", path);
+        log_info(&job->app->log, "saved %s", path);
+        if (job->publisher) {
+            publisher_add(job->publisher, path, &job->end, (double)NAN, (double)NAN);
+        }
+    }
+    return app_fail(job->app, EXIT_PREEMPTED,
+                    "stopped on a signal after epoch %llu step %llu; run "
+                    "the same command again to go on",
+                    (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
+}
+
+static enum exit_code after_training(struct job *job, struct watch *watch, enum model_code code,
+                                     const struct model_error *err)
+{
+    /* An error between a save and its epoch's end must not keep the file from going out. */
+    if (watch->pending[0]) {
+        publish(watch, watch->pending, &watch->pending_state, (double)NAN, (double)NAN);
+    }
+    if (code == MODEL_STOPPED) {
+        job->stopped = true;
+        return save_on_stop(job);
+    }
+    if (code) {
+        enum exit_code failure = app_fail_model(job->app, err);
+        if (job->newest[0]) {
+            log_info(&job->app->log, "the last good checkpoint is %s", job->newest);
+        }
+        return failure;
+    }
+    if (job->test_set && !watch->evaluated) {
+        struct model_error own;
+        if (model_evaluate(job->model, job->test_set, false, &watch->metrics, &own)) {
+            return app_fail_model(job->app, &own);
+        }
+    }
+    if (job->test_set) {
+        job_print_metrics(job->settings, &watch->metrics);
+        report_metrics(job->report, &watch->metrics);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code job_train(struct job *job)
+{
+    const struct settings *settings = job->settings;
+    struct watch watch = {.job = job};
+    struct model_error err = {0};
+    struct model_callback callbacks[3] = {{0}};
+    int64_t steps_per_epoch = (int64_t)(model_dataset_size(job->train_set) / settings->batch_size);
+    if (steps_per_epoch == 0) {
+        return app_fail(job->app, EXIT_USAGE, "--batch_size=%llu is more than the %zu images",
+                        (unsigned long long)settings->batch_size,
+                        model_dataset_size(job->train_set));
+    }
+    struct model_checkpointing saving = {
+        .folder = job->ckpt_dir,
+        .prefix = job->prefix,
+        .save_checkpoint_steps =
+            settings->save_checkpoint_steps < 0 ? steps_per_epoch : settings->save_checkpoint_steps,
+        .save_checkpoint_seconds = settings->save_checkpoint_seconds,
+        .keep_checkpoint_max = settings->keep_checkpoint_max,
+        .keep_checkpoint_per_n_minutes = settings->keep_checkpoint_per_n_minutes,
+        .on_saved = on_saved,
+        .context = &watch,
+    };
+    uint64_t print_times = settings->per_print_times < 0 ? (uint64_t)steps_per_epoch
+                                                         : (uint64_t)settings->per_print_times;
+    enum exit_code result = EXIT_DONE;
+    enum model_code code = model_checkpointer_new(&callbacks[0], &saving, &err);
+    if (!code) {
+        code = model_loss_monitor_new(&callbacks[1], print_times, print_line, NULL, &err);
+    }
+    if (code) {
+        result = app_fail_model(job->app, &err);
+        goto done;
+    }
+    callbacks[2] = (struct model_callback){.epoch_end = on_epoch_end, .context = &watch};
+    struct model_training training = {
+        .start = job->start,
+        .epochs = settings->epochs,
+        .callbacks = callbacks,
+        .callback_count = sizeof callbacks / sizeof callbacks[0],
+        .stop = job->app->stop,
+    };
+    code = model_train(job->model, job->train_set, &training, &job->end, &err);
+    result = after_training(job, &watch, code, &err);
+done:
+    model_checkpointer_free(&callbacks[0]);
+    model_loss_monitor_free(&callbacks[1]);
+    return result;
+}

@@ -1,0 +1,188 @@
+#include "log.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner_banned.h"
+
+enum {
+    LINE_MAX_BYTES = 4096
+};
+
+void log_init(struct log *log, bool json, bool verbose)
+{
+    memset(log, 0, sizeof *log);
+    pthread_mutex_init(&log->lock, NULL);
+    log->json = json;
+    log->verbose = verbose;
+}
+
+void log_release(struct log *log)
+{
+    for (size_t i = 0; i < log->warning_count; i++) {
+        free(log->warnings[i]);
+    }
+    pthread_mutex_destroy(&log->lock);
+}
+
+void log_timestamp(char *out, size_t size)
+{
+    time_t now = time(NULL);
+    struct tm parts;
+    gmtime_r(&now, &parts);
+    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+static void print_json(json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(object);
+    fprintf(stderr, "%s\n", text ? text : "{}");
+    free(text);
+}
+
+/* Called with the lock held. Text that is not UTF-8 (a file name) is shown escaped. */
+static void print_line(const struct log *log, const char *level, const char *text)
+{
+    if (!log->json) {
+        fprintf(stderr, "%s%s%s\n", strcmp(level, "info") == 0 ? "" : level,
+                strcmp(level, "info") == 0 ? "" : ": ", text);
+        return;
+    }
+    char now[32];
+    log_timestamp(now, sizeof now);
+    json_t *message = json_string(text);
+    print_json(json_pack("{ss ss so}", "time", now, "level", level, "message",
+                         message ? message : json_string("(not UTF-8)")));
+}
+
+static void log_text(struct log *log, const char *level, const char *format, va_list arguments)
+{
+    char text[LINE_MAX_BYTES];
+    vsnprintf(text, sizeof text, format, arguments);
+    pthread_mutex_lock(&log->lock);
+    print_line(log, level, text);
+    if (strcmp(level, "warning") == 0 && log->warning_count < LOG_WARNINGS_MAX) {
+        char *copy = strdup(text);
+        if (copy) {
+            log->warnings[log->warning_count++] = copy;
+        }
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+void log_info(struct log *log, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    log_text(log, "info", format, arguments);
+    va_end(arguments);
+}
+
+void log_warn(struct log *log, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    log_text(log, "warning", format, arguments);
+    va_end(arguments);
+}
+
+void log_trace(void *context, const char *line)
+{
+    struct log *log = context;
+    if (log->verbose) {
+        log_info(log, "%s", line);
+    }
+}
+
+/* Everything one failure may say; texts may be "" and numbers 0. */
+struct failure {
+    const char *name;
+    enum exit_code exit;
+    const char *message, *hint, *operation, *target, *service_code, *request_id;
+    int http_status;
+};
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text && text[0]) {
+        json_object_set_new(object, key, json_string(text));
+    }
+}
+
+static enum exit_code print_failure(struct log *log, bool errors_json,
+                                    const struct failure *failure)
+{
+    pthread_mutex_lock(&log->lock);
+    snprintf(log->failure, sizeof log->failure, "%s", failure->message);
+    if (errors_json || log->json) {
+        json_t *error = json_pack("{ss si}", "code", failure->name, "exit", (int)failure->exit);
+        set_text(error, "message", failure->message);
+        set_text(error, "hint", failure->hint);
+        set_text(error, "operation", failure->operation);
+        set_text(error, "target", failure->target);
+        set_text(error, "service_code", failure->service_code);
+        set_text(error, "request_id", failure->request_id);
+        if (failure->http_status) {
+            json_object_set_new(error, "http_status", json_integer(failure->http_status));
+        }
+        print_json(json_pack("{so}", "error", error));
+    } else {
+        bool hint = failure->hint && failure->hint[0];
+        fprintf(stderr, "jobferry: %s%s%s\n", failure->message, hint ? "; " : "",
+                hint ? failure->hint : "");
+    }
+    pthread_mutex_unlock(&log->lock);
+    return failure->exit;
+}
+
+enum exit_code log_fail(struct log *log, bool errors_json, enum exit_code code, const char *format,
+                        ...)
+{
+    char text[LINE_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const char *name = code == EXIT_USAGE     ? "usage"
+                       : code == EXIT_MISSING ? "not_found"
+                       : code == EXIT_CONFIG  ? "config"
+                       : code == EXIT_DISK    ? "disk"
+                       : code == EXIT_DATA    ? "data"
+                                              : "failed";
+    struct failure failure = {.name = name, .exit = code, .message = text};
+    return print_failure(log, errors_json, &failure);
+}
+
+enum exit_code log_fail_storage(struct log *log, bool errors_json, const struct storage_error *err)
+{
+    struct failure failure = {
+        .name = storage_code_name(err->code),
+        .exit = exit_code_of_storage(err->code),
+        .message = err->message,
+        .hint = err->hint,
+        .operation = err->operation,
+        .target = err->target,
+        .service_code = err->service_code,
+        .request_id = err->request_id,
+        .http_status = err->http_status,
+    };
+    return print_failure(log, errors_json, &failure);
+}
+
+enum exit_code log_fail_model(struct log *log, bool errors_json, const struct model_error *err)
+{
+    struct failure failure = {
+        .name = model_code_name(err->code),
+        .exit = exit_code_of_model(err->code),
+        .message = err->message,
+        .hint = err->hint,
+        .operation = err->operation,
+        .target = err->target,
+    };
+    return print_failure(log, errors_json, &failure);
+}

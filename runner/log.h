@@ -1,0 +1,51 @@
+/*
+ * log.h - what jobferry says on stderr: short lines for people, one JSON object a line for
+ * machines.
+ *
+ * Results (tables, the lab's lines, JSON) go to stdout and not through here. Warnings are kept, so
+ * that the report can repeat them. Lines may come from any thread. Secrets never reach this file.
+ */
+#ifndef RUNNER_LOG_H
+#define RUNNER_LOG_H
+
+#include "exit_codes.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    LOG_WARNINGS_MAX = 100
+};
+
+struct log {
+    pthread_mutex_t lock;
+    bool json;    /* --log_format=json */
+    bool verbose; /* --verbose: storage requests too */
+    char *warnings[LOG_WARNINGS_MAX];
+    size_t warning_count;
+    char failure[2048]; /* the newest failure's message, "" while there is none */
+};
+
+void log_init(struct log *log, bool json, bool verbose);
+void log_release(struct log *log);
+
+void log_info(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_warn(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A storage_trace_fn; context is the log. */
+void log_trace(void *context, const char *line);
+
+/*
+ * The one line of a failure, and the exit code it means. With errors_json (the --json of commands)
+ * or a JSON log it is {"error": {code, exit, message, …}}.
+ */
+enum exit_code log_fail(struct log *log, bool errors_json, enum exit_code code, const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
+enum exit_code log_fail_storage(struct log *log, bool errors_json, const struct storage_error *err);
+enum exit_code log_fail_model(struct log *log, bool errors_json, const struct model_error *err);
+
+/* Now as ISO 8601 in UTC, "2026-11-24T08:15:00Z"; size >= 21. */
+void log_timestamp(char *out, size_t size);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * settings.h - every option's value in one struct, filled by options.c from the one table.
+ *
+ * Texts are borrowed from argv, or point at a default's literal. Zero-initialise, then
+ * options_parse fills in the defaults and what was given.
+ */
+#ifndef RUNNER_SETTINGS_H
+#define RUNNER_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The access flags of one side; NULL where not given. */
+struct access_flags {
+    const char *ak;
+    const char *sk;
+    const char *token;
+    const char *server;
+    const char *region;
+    const char *profile;
+    const char *sign;
+    const char *addressing;
+    const char *verify_ssl; /* "0" or "1" */
+    const char *ca_file;
+};
+
+struct settings {
+    /* where */
+    const char *data_url;
+    const char *train_url;
+    const char *work_dir;
+    const char *data_dir;
+    const char *ckpt_dir;
+    const char *output_dir;
+    struct access_flags both;  /* without prefix */
+    struct access_flags data;  /* --data_…: where things come from */
+    struct access_flags train; /* --train_…: where they go */
+    bool unsigned_payload;
+    bool make_bucket;
+    uint64_t drain_timeout; /* seconds */
+
+    /* the trainer */
+    uint64_t epochs;
+    uint64_t batch_size;
+    double lr;
+    double momentum;
+    double weight_decay;
+    double loss_scale;
+    bool use_nesterov;
+    uint64_t seed;
+    uint64_t threads;
+    const char *device_target;
+    const char *ckpt_name;
+    bool drop_remainder;
+    int64_t save_checkpoint_steps; /* -1: once an epoch */
+    int64_t save_checkpoint_seconds;
+    int64_t keep_checkpoint_max;
+    int64_t keep_checkpoint_per_n_minutes;
+    int64_t per_print_times; /* -1: once an epoch */
+    const char *resume;
+    const char *init_from;
+    bool allow_change;
+    const char *checkpoint;
+    const char *metrics;
+    bool binarize;
+    uint64_t count;
+    const char *output;
+
+    /* drawn digits */
+    uint64_t digits_train;
+    uint64_t digits_test;
+
+    /* storage commands */
+    bool recursive;
+    bool yes;
+
+    /* output */
+    bool json;
+    bool verbose;
+    const char *log_format;
+    bool help;
+};
+
+#endif
