@@ -168,6 +168,11 @@ void model_free(struct model *model)
     free(model);
 }
 
+const char *model_kernels(const struct model *model)
+{
+    return model->kernels->name;
+}
+
 float model_learning_rate(const struct model *model)
 {
     return model->config.learning_rate;

@@ -192,6 +192,9 @@ enum model_code model_save(const struct model *model, const struct model_state *
 enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
                            bool weights_only, struct model_error *err);
 
+/* What computes the network here, as model_state.kernels says it: "reference", … Static. */
+const char *model_kernels(const struct model *model);
+
 /* The learning rate in use (a loaded checkpoint brings its own), and setting it. */
 float model_learning_rate(const struct model *model);
 void model_set_learning_rate(struct model *model, float learning_rate);

@@ -51,6 +51,14 @@ void place_close(struct place *place)
     place->store = NULL;
 }
 
+bool copy_text(char *out, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+    memcpy(out, text, length);
+    out[length] = '\0';
+    return text[length] == '\0';
+}
+
 void format_bytes(char *out, size_t size, uint64_t bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -43,6 +43,8 @@ enum exit_code app_fail_storage(struct app *app, const struct storage_error *err
 enum exit_code app_fail_model(struct app *app, const struct model_error *err);
 #define app_fail(app, code, ...) log_fail(&(app)->log, (app)->settings->json, code, __VA_ARGS__)
 
+/* Copies text into out; returns false when size cut it short. */
+bool copy_text(char *out, size_t size, const char *text);
 /* "11.1 MiB"; size >= 16. */
 void format_bytes(char *out, size_t size, uint64_t bytes);
 /* Nanoseconds since 1970 as ISO 8601 UTC, "2026-11-24T08:15:00Z"; "-" for 0; size >= 32. */

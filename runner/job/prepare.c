@@ -162,7 +162,7 @@ static enum exit_code probe_data_url(struct job *job)
     struct storage_lister *lister = NULL;
     struct storage_entry entry = {0};
     struct storage_error err;
-    char prefix[STORAGE_PATH_MAX];
+    char prefix[STORAGE_PATH_MAX + 2];
     size_t length = strlen(job->data.url.key);
     snprintf(prefix, sizeof prefix, "%s%s", job->data.url.key,
              length > 0 && job->data.url.key[length - 1] != '/' ? "/" : "");

@@ -84,7 +84,7 @@ static enum exit_code begin_run(struct job *job)
 static void prefix_of(const char *path, char *prefix, size_t size)
 {
     const char *slash = strrchr(path, '/');
-    snprintf(prefix, size, "%s", slash ? slash + 1 : path);
+    copy_text(prefix, size, slash ? slash + 1 : path);
     char *dash = strrchr(prefix, '-');
     if (dash) {
         *dash = '\0';
@@ -246,7 +246,7 @@ static enum exit_code record_run(struct job *job)
     struct run_record fresh = {.attempt = job->attempt};
     snprintf(fresh.run, sizeof fresh.run, "%s", job->run);
     snprintf(fresh.prefix, sizeof fresh.prefix, "%s", job->prefix);
-    snprintf(fresh.train_url, sizeof fresh.train_url, "%s", job->train_text);
+    copy_text(fresh.train_url, sizeof fresh.train_url, job->train_text);
     struct run_record *record = runs_find(&job->runs, job->run);
     if (record) {
         *record = fresh;

@@ -17,7 +17,7 @@
 
 #include "runner_banned.h"
 
-static void copy_text(char *out, size_t size, const json_t *object, const char *key)
+static void take_text(char *out, size_t size, const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     snprintf(out, size, "%s", text ? text : "");
@@ -26,9 +26,9 @@ static void copy_text(char *out, size_t size, const json_t *object, const char *
 static bool record_read(struct run_record *record, const json_t *object)
 {
     memset(record, 0, sizeof *record);
-    copy_text(record->run, sizeof record->run, object, "run");
-    copy_text(record->prefix, sizeof record->prefix, object, "prefix");
-    copy_text(record->train_url, sizeof record->train_url, object, "train_url");
+    take_text(record->run, sizeof record->run, object, "run");
+    take_text(record->prefix, sizeof record->prefix, object, "prefix");
+    take_text(record->train_url, sizeof record->train_url, object, "train_url");
     record->attempt = (uint64_t)json_integer_value(json_object_get(object, "attempt"));
     record->finished = json_is_true(json_object_get(object, "finished"));
     return record->run[0] && record->prefix[0];
