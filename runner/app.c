@@ -51,6 +51,18 @@ void place_close(struct place *place)
     place->store = NULL;
 }
 
+enum exit_code app_make_folder(struct app *app, const char *path)
+{
+    struct place here = {0};
+    struct storage_error err;
+    enum exit_code code = place_open(&here, app, SIDE_DATA, path, NULL, 0);
+    if (!code && storage_make_bucket(here.store, here.url.key, &err)) {
+        code = app_fail_storage(app, &err);
+    }
+    place_close(&here);
+    return code;
+}
+
 bool copy_text(char *out, size_t size, const char *text)
 {
     size_t length = strnlen(text, size - 1);

@@ -38,6 +38,9 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
                           const atomic_bool *stop, unsigned deadline_ms);
 void place_close(struct place *place);
 
+/* Makes a local folder with its parents; one that is there is fine. Logs a failure. */
+enum exit_code app_make_folder(struct app *app, const char *path);
+
 /* Logs a failure in the form --json asks for, and returns its exit code. */
 enum exit_code app_fail_storage(struct app *app, const struct storage_error *err);
 enum exit_code app_fail_model(struct app *app, const struct model_error *err);

@@ -3,11 +3,9 @@
 #include "job/job.h"
 #include "json_line.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runner_banned.h"
 
@@ -144,9 +142,9 @@ static enum exit_code picture_path(struct session *session, char *path)
         snprintf(path, JOB_PATH_MAX, "%s", output);
         return EXIT_DONE;
     }
-    if (mkdir(session->output_dir, 0755) != 0 && errno != EEXIST) {
-        return app_fail(session->app, EXIT_DISK, "make %s: %s", session->output_dir,
-                        strerror(errno));
+    enum exit_code code = app_make_folder(session->app, session->output_dir);
+    if (code) {
+        return code;
     }
     return storage_join(path, JOB_PATH_MAX, session->output_dir, "predictions.png")
                ? EXIT_DONE

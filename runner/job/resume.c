@@ -10,11 +10,9 @@
  */
 #include "candidate.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runner_banned.h"
 
@@ -285,8 +283,9 @@ enum exit_code job_resume(struct job *job)
     struct app *app = job->app;
     struct model_error err;
     bool damaged = false;
-    if (mkdir(job->ckpt_dir, 0755) != 0 && errno != EEXIST) {
-        return app_fail(app, EXIT_DISK, "make %s: %s", job->ckpt_dir, strerror(errno));
+    enum exit_code code = app_make_folder(app, job->ckpt_dir);
+    if (code) {
+        return code;
     }
     struct model_config config = job_model_config(job->settings);
     if (model_new(&job->model, &config, &err)) {
@@ -303,7 +302,7 @@ enum exit_code job_resume(struct job *job)
         return app_fail(app, EXIT_BUG, "resume: no memory");
     }
     candidate->job = job;
-    enum exit_code code = choose(job, candidate);
+    code = choose(job, candidate);
     free(candidate);
     if (!code) {
         code = record_run(job);
