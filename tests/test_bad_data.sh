@@ -37,8 +37,10 @@ ckpt=made/ckpt/lenet-1_5.ckpt
 check "a checkpoint was made" test -s $ckpt
 verify() { "$jobferry" ckpt verify "$1"; }
 expect 0 'verified by jobferry' verify $ckpt
-head -c 640 $ckpt >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line # a chunk boundary
-head -c 202318 $ckpt >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line
+evaluate() { "$jobferry" eval --data_url=good --checkpoint="$1"; }
+# Cut at a chunk boundary before any entry of ours, it could be a foreign file: loading tells.
+head -c 640 $ckpt >bad.ckpt && expect 65 'missing.*conv2.weight' evaluate bad.ckpt && one_line
+head -c 494737 $ckpt | head -c -37 >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line
 head -c 100000 $ckpt >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line # inside one
 cp $ckpt bad.ckpt && poke bad.ckpt 5000 '\xa5' && expect 65 'bad.ckpt' verify bad.ckpt && one_line
 : >bad.ckpt && expect 65 'empty' verify bad.ckpt && one_line
