@@ -56,8 +56,7 @@ static void *worker_run(void *context)
     return NULL;
 }
 
-/* ---- feeding ----------------------------------------------------------------------------------
- */
+/* ---- feeding -------------------------------------------------------------------------------- */
 
 static enum storage_code queue_object(struct copy_engine *engine, const char *source,
                                       const char *destination, const struct storage_info *info,
@@ -122,8 +121,7 @@ static enum storage_code feed(struct copy_engine *engine, const struct copy_rout
     return code;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 /* A single object needs no more workers than it has parts. */
 static unsigned count_workers(const struct copy_engine *engine, const struct copy_route *route)

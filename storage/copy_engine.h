@@ -33,8 +33,7 @@ enum {
     COPY_WAIT_MS = 100 /* how long a stop may go unseen */
 };
 
-/* ---- checking ---------------------------------------------------------------------------------
- */
+/* ---- checking ------------------------------------------------------------------------------- */
 
 /* How the whole is checked; `kind` is what a success will be called. */
 struct copy_check {
@@ -60,8 +59,7 @@ enum storage_code copy_check_finish(struct copy_check *check, const struct stora
                                     unsigned part_count, uint32_t crc32, const char *source,
                                     struct storage_error *err);
 
-/* ---- objects ----------------------------------------------------------------------------------
- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 struct copy_object {
     struct copy_object *next;
@@ -93,8 +91,7 @@ struct copy_object *copy_object_new(const char *source, const char *destination,
 /* Aborts an upload under way. NULL is fine. */
 void copy_object_free(struct copy_object *object);
 
-/* ---- the engine -------------------------------------------------------------------------------
- */
+/* ---- the engine ----------------------------------------------------------------------------- */
 
 struct copy_engine {
     struct storage_copy copy; /* defaults filled in */
@@ -177,8 +174,7 @@ void copy_report_progress(struct copy_engine *engine);
 /* Seconds on the monotonic clock. */
 double copy_now(void);
 
-/* ---- routes -----------------------------------------------------------------------------------
- */
+/* ---- routes --------------------------------------------------------------------------------- */
 
 /* What a copy amounts to, once the source has been looked at. */
 struct copy_route {

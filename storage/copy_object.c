@@ -17,8 +17,7 @@ enum {
     MIB = 1024 * 1024
 };
 
-/* ---- reporting --------------------------------------------------------------------------------
- */
+/* ---- reporting ------------------------------------------------------------------------------ */
 
 void copy_report_progress(struct copy_engine *engine)
 {
@@ -90,8 +89,7 @@ static enum storage_verified judge(const struct copy_engine *engine, enum storag
     return from_store ? arrived : stored;
 }
 
-/* ---- the end of an object ---------------------------------------------------------------------
- */
+/* ---- the end of an object ------------------------------------------------------------------- */
 
 /* Takes what is newly known; what the answer does not say stays as it was. */
 static void renew_info(struct copy_engine *engine, struct copy_object *object,
@@ -130,7 +128,7 @@ static void end_failed(struct copy_engine *engine, struct copy_object *object,
     forget_work(object);
     bool may_pass = failure.code == STORAGE_INTEGRITY || failure.code == STORAGE_CHANGED;
     if (may_pass && ++object->attempt < COPY_ATTEMPTS && !copy_is_stopped(engine)) {
-        struct storage_info info;
+        struct storage_info info = {0};
         if (source->backend->stat(source, object->source, &info, &failure) == STORAGE_OK) {
             renew_info(engine, object, &info);
             copy_put_back(engine, object);
@@ -159,8 +157,7 @@ static void end_copied(struct copy_engine *engine, struct copy_object *object, u
     copy_object_free(object);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 /* Reads a part into the worker's buffer; *info is what the source said while giving it. */
 static enum storage_code read_part(struct copy_worker *worker, const struct copy_object *object,
@@ -229,7 +226,7 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
 {
     struct copy_engine *engine = worker->engine;
     struct storage_error err = {0};
-    struct storage_info info;
+    struct storage_info info = {0};
     size_t size = (size_t)object->info.size;
     size_t part_size = size;
     uint32_t crc = 0;
@@ -284,7 +281,7 @@ static enum storage_code begin_parts(struct copy_engine *engine, struct copy_obj
         engine->copy.memory_max > SIZE_MAX ? SIZE_MAX : (size_t)engine->copy.memory_max;
     if (source->kind != STORAGE_LOCAL) {
         /* one request that pins the object and may bring its CRC-32 */
-        struct storage_info info;
+        struct storage_info info = {0};
         enum storage_code code = source->backend->stat(source, object->source, &info, err);
         if (code != STORAGE_OK) {
             return code;
@@ -368,7 +365,7 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
 {
     struct copy_engine *engine = worker->engine;
     struct storage_error err = {0};
-    struct storage_info info;
+    struct storage_info info = {0};
     uint64_t offset = (uint64_t)part * object->part_size;
     uint64_t left = object->info.size - offset;
     size_t size = left < object->part_size ? (size_t)left : object->part_size;

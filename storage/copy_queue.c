@@ -18,8 +18,7 @@
 
 #include "storage_banned.h"
 
-/* ---- objects ----------------------------------------------------------------------------------
- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 struct copy_object *copy_object_new(const char *source, const char *destination,
                                     const struct storage_info *info)
@@ -62,8 +61,7 @@ static void free_list(struct copy_object *object)
     }
 }
 
-/* ---- life cycle -------------------------------------------------------------------------------
- */
+/* ---- life cycle ----------------------------------------------------------------------------- */
 
 bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *copy)
 {
@@ -122,8 +120,7 @@ double copy_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* ---- putting ----------------------------------------------------------------------------------
- */
+/* ---- putting -------------------------------------------------------------------------------- */
 
 bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object)
 {
@@ -189,8 +186,7 @@ void copy_end_listing(struct copy_engine *engine)
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* ---- taking -----------------------------------------------------------------------------------
- */
+/* ---- taking --------------------------------------------------------------------------------- */
 
 /* Whether the worker may have a buffer of size, and if so, promises it. */
 static bool reserve(struct copy_worker *worker, size_t size)
@@ -314,8 +310,7 @@ bool copy_take(struct copy_worker *worker, struct copy_task *task)
     return taken;
 }
 
-/* ---- coming back ------------------------------------------------------------------------------
- */
+/* ---- coming back ---------------------------------------------------------------------------- */
 
 static void close_object(struct copy_engine *engine, const struct copy_object *object)
 {

@@ -49,8 +49,7 @@ static enum storage_code fail_folder(struct storage_error *err, const struct sto
     return code;
 }
 
-/* ---- the source -------------------------------------------------------------------------------
- */
+/* ---- the source ----------------------------------------------------------------------------- */
 
 /* Whether anything lies below key, taken as a folder. */
 static bool has_content(struct storage *store, const char *key)
@@ -114,8 +113,7 @@ static enum storage_code find_source(struct copy_route *route, const struct stor
     return code;
 }
 
-/* ---- the destination --------------------------------------------------------------------------
- */
+/* ---- the destination ------------------------------------------------------------------------ */
 
 static enum storage_code find_destination(struct copy_route *route, const struct storage_copy *copy,
                                           struct storage_error *err)
@@ -146,8 +144,7 @@ static enum storage_code find_destination(struct copy_route *route, const struct
     return STORAGE_OK;
 }
 
-/* ---- overlap ----------------------------------------------------------------------------------
- */
+/* ---- overlap -------------------------------------------------------------------------------- */
 
 /* Whether one of two folders lies in the other, or is it. Both end in '/' or are "". */
 static bool is_nested(const char *a, const char *b)
@@ -220,8 +217,7 @@ enum storage_code copy_route_find(struct copy_route *route, const struct storage
     return code;
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 enum copy_verdict copy_route_name(const struct copy_route *route, const struct storage_copy *copy,
                                   const struct storage_entry *entry,

@@ -45,8 +45,7 @@ static enum storage_code fail_write(struct storage_error *err, const char *opera
     return code;
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- */
+/* ---- folders -------------------------------------------------------------------------------- */
 
 /* Writes the folder that holds path: "a/b" is in "a", "b" in ".", "/b" in "/". */
 static void folder_of(char out[STORAGE_PATH_MAX], const char *path)
@@ -176,8 +175,7 @@ int64_t files_mtime_ns(const struct stat *status)
     return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }
 
-/* ---- drafts -----------------------------------------------------------------------------------
- */
+/* ---- drafts --------------------------------------------------------------------------------- */
 
 /* "dir/name" is drafted as "dir/.name.<random>.part". */
 static bool name_temporary(struct files_draft *draft)

@@ -19,8 +19,7 @@
 
 #include <sys/stat.h>
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* A file being written. fd is open for pwrite from several threads. */
 struct files_draft {
@@ -50,8 +49,7 @@ void files_draft_discard(struct files_draft *draft);
 /* Makes a folder and its parents. An existing one is fine. "" is the current folder. */
 enum storage_code files_make_folder(const char *path, struct storage_error *err);
 
-/* ---- looking ----------------------------------------------------------------------------------
- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 /* A file's modification time in ns since 1970. */
 int64_t files_mtime_ns(const struct stat *status);

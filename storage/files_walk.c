@@ -72,13 +72,10 @@ static bool level_add(struct level *level, const char *name, bool is_folder)
         level->names = names;
         level->capacity = capacity;
     }
-    size_t length = strlen(name);
-    char *copy = malloc(length + 2);
-    if (!copy) {
+    char *copy = NULL;
+    if (asprintf(&copy, "%s%s", name, is_folder ? "/" : "") < 0) {
         return false;
     }
-    memcpy(copy, name, length);
-    memcpy(copy + length, is_folder ? "/" : "", is_folder ? 2 : 1);
     level->names[level->count++] = copy;
     return true;
 }

@@ -85,7 +85,7 @@ struct http {
     struct reactor reactors[REACTORS_MAX];
 };
 
-/* ---- callbacks: what arrives ----------------------------------------------------------------- */
+/* ---- callbacks: what arrives ---------------------------------------------------------------- */
 
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
@@ -117,7 +117,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return size;
 }
 
-/* ---- preparing an easy handle ---------------------------------------------------------------- */
+/* ---- preparing an easy handle --------------------------------------------------------------- */
 
 /* Hosts that must be reached directly: credential services of clouds. */
 static bool host_is_link_local(const char *url)
@@ -246,7 +246,7 @@ static bool prepare(struct transfer *transfer)
     return true;
 }
 
-/* ---- the reactor ----------------------------------------------------------------------------- */
+/* ---- the reactor ---------------------------------------------------------------------------- */
 
 static bool is_stopped(const struct http *http, const struct http_request *request)
 {
@@ -419,7 +419,7 @@ static void reactor_release(struct reactor *reactor)
     pthread_mutex_destroy(&reactor->lock);
 }
 
-/* ---- life cycle ------------------------------------------------------------------------------ */
+/* ---- life cycle ----------------------------------------------------------------------------- */
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -482,7 +482,7 @@ void http_free(struct http *http)
     free(http);
 }
 
-/* ---- one request ----------------------------------------------------------------------------- */
+/* ---- one request ---------------------------------------------------------------------------- */
 
 static enum http_fault name_fault(const struct transfer *transfer)
 {

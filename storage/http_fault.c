@@ -16,10 +16,8 @@ static const char *const hints[] = {
     [HTTP_FAULT_PROXY] = "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
     [HTTP_FAULT_CONNECT] = "check the endpoint, and that the store runs there",
     [HTTP_FAULT_TLS] = "does the endpoint speak https? if not, name it with http://",
-    [HTTP_FAULT_UNTRUSTED] = "if the store is yours, give its certificate, or its authority's, "
-                             "with --ca_file=FILE",
-    [HTTP_FAULT_NO_BUNDLE] = "install the package ca-certificates, or give a PEM bundle with "
-                             "--ca_file=FILE",
+    [HTTP_FAULT_UNTRUSTED] = "if the store is yours, give its certificate with --ca_file=FILE",
+    [HTTP_FAULT_NO_BUNDLE] = "install ca-certificates, or give a PEM bundle with --ca_file=FILE",
 };
 
 static enum storage_code classify(const struct http_failure *failure,

@@ -55,8 +55,7 @@ static enum storage_code local_stat(struct storage *store, const char *key,
     return STORAGE_OK;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static enum storage_code fail_changed(struct storage_error *err, const char *key)
 {
@@ -125,8 +124,7 @@ done:
     return code;
 }
 
-/* ---- removing ---------------------------------------------------------------------------------
- */
+/* ---- removing ------------------------------------------------------------------------------- */
 
 static enum storage_code local_remove(struct storage *store, const char *key,
                                       struct storage_error *err)
@@ -172,8 +170,7 @@ static enum storage_code local_make_bucket(struct storage *store, const char *ke
     return files_make_folder(key, err);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static enum storage_code local_upload_begin(struct upload **result, struct storage *store,
                                             const char *key, const struct upload_plan *plan,
@@ -244,8 +241,7 @@ static void local_upload_abort(struct upload *base)
     free(upload);
 }
 
-/* ---- listing ----------------------------------------------------------------------------------
- */
+/* ---- listing -------------------------------------------------------------------------------- */
 
 static enum storage_code local_lister_open(struct storage_lister **result, struct storage *store,
                                            const char *prefix, bool recursive,
@@ -290,8 +286,7 @@ static void local_lister_close(struct storage_lister *base)
     free(lister);
 }
 
-/* ---- the place --------------------------------------------------------------------------------
- */
+/* ---- the place ------------------------------------------------------------------------------ */
 
 static void local_close(struct storage *store)
 {

@@ -57,8 +57,7 @@ const char *storage_verified_name(enum storage_verified verified)
     return names[verified];
 }
 
-/* ---- looking ----------------------------------------------------------------------------------
- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 enum storage_code storage_stat(struct storage *store, const char *key, struct storage_info *info,
                                struct storage_error *err)
@@ -85,8 +84,7 @@ void storage_lister_close(struct storage_lister *lister)
     }
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 enum storage_code storage_read(struct storage *store, const char *key, uint64_t offset, void *data,
                                size_t size, const char *etag, size_t *got,
@@ -127,8 +125,7 @@ enum storage_code storage_get(struct storage *store, const char *key, size_t siz
     return STORAGE_OK;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 enum storage_code storage_put(struct storage *store, const char *key, const void *data, size_t size,
                               enum storage_verified *verified, struct storage_error *err)
@@ -231,8 +228,7 @@ enum storage_code storage_put_stream(struct storage *store, const char *key, int
     return code;
 }
 
-/* ---- removing, making -------------------------------------------------------------------------
- */
+/* ---- removing, making ----------------------------------------------------------------------- */
 
 enum storage_code storage_remove(struct storage *store, const char *key, struct storage_error *err)
 {

@@ -116,8 +116,7 @@ const struct fake_object *fake_store_find(struct fake_store *fake, const char *k
     return found ? &fake->objects[at] : NULL;
 }
 
-/* ---- the backend ------------------------------------------------------------------------------
- */
+/* ---- the backend ---------------------------------------------------------------------------- */
 
 static enum storage_code fake_stat(struct storage *store, const char *key,
                                    struct storage_info *info, struct storage_error *err)

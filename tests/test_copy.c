@@ -118,8 +118,7 @@ static void check_file(const struct world *world, const char *name, const void *
     free(found);
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- */
+/* ---- folders -------------------------------------------------------------------------------- */
 
 static void a_tree_is_copied_whole(void **state)
 {
@@ -288,8 +287,7 @@ static void the_private_folder_is_left_out_unless_asked_for(void **state)
     check_file(world, "to/.jobferry/lock.json", "{}", 2);
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static void hostile_names_are_refused_and_the_others_copied(void **state)
 {
@@ -357,8 +355,7 @@ static void a_name_that_is_file_and_folder_fails_alone(void **state)
     check_file(world, "to/c", "other", 5);
 }
 
-/* ---- integrity --------------------------------------------------------------------------------
- */
+/* ---- integrity ------------------------------------------------------------------------------ */
 
 static void every_sum_is_checked_and_named(void **state)
 {
@@ -454,8 +451,7 @@ static void a_changing_source_is_not_taken(void **state)
     assert_int_equal(scratch_count(world->folder), 0);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------
- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 static void one_failure_does_not_stop_the_others(void **state)
 {
@@ -552,8 +548,7 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     assert_int_equal(left, 1); /* the small one, and no temporary file */
 }
 
-/* ---- limits -----------------------------------------------------------------------------------
- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static void memory_stays_below_its_ceiling(void **state)
 {

@@ -56,8 +56,7 @@ static enum storage_code perform(struct world *world, const char *method, const 
     return http_perform(world->http, &request, &world->response, &world->err);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void every_status_is_an_answer(void **state)
 {
@@ -230,8 +229,7 @@ static void sinks_take_only_what_fits_and_only_success(void **state)
     assert_memory_equal(sink + 4, "..", 2);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------
- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 static void what_breaks_is_named(void **state)
 {
@@ -294,8 +292,7 @@ static void an_unreadable_ca_file_is_told_at_once(void **state)
     assert_non_null(strstr(world->err.message, "/nowhere/ca.pem"));
 }
 
-/* ---- connections ------------------------------------------------------------------------------
- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static void connections_are_kept_and_used_again(void **state)
 {
@@ -397,8 +394,7 @@ static void a_stop_ends_all_that_is_under_way(void **state)
     assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
 }
 
-/* ---- TLS: only beside a MinIO started with --tls ----------------------------------------------
- */
+/* ---- TLS: only beside a MinIO started with --tls -------------------------------------------- */
 
 static void certificates_are_verified(void **state)
 {
