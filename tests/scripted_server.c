@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,13 +105,8 @@ static void *serve(void *context)
         atomic_store(&server->seen, n + 1);
         if (n >= server->count) {
             answer(connection, "599 Beyond the script");
-        } else {
-            if (server->steps[n].raise) {
-                atomic_store(server->steps[n].raise, true);
-            }
-            if (server->steps[n].answer) {
-                answer(connection, server->steps[n].answer);
-            }
+        } else if (server->steps[n].answer) {
+            answer(connection, server->steps[n].answer);
         }
         shutdown(connection, SHUT_RDWR);
         close(connection);

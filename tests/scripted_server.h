@@ -7,15 +7,12 @@
 #ifndef SCRIPTED_SERVER_H
 #define SCRIPTED_SERVER_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 struct script_step {
     const char *expect; /* "GET /bucket/key?x=y"; a following ' ' is implied */
     /* "200 OK\nName: value\n\nbody": Content-Length is added, NULL drops the connection */
     const char *answer;
-    atomic_bool *raise; /* set before answering; NULL: none */
 };
 
 struct scripted_server;

@@ -563,6 +563,20 @@ static void refusals_are_told_apart(void **state)
     assert_refused("jf-test", &access, STORAGE_DENIED, "AccessDenied");
 }
 
+static void removing_from_nowhere_fails(void **state)
+{
+    (void)state;
+    struct storage *store = open_root("jf-nowhere");
+    struct storage_error err;
+    const char *keys[] = {"a", "b"};
+    size_t removed = 9;
+    assert_int_equal(storage_remove(store, "a", &err), STORAGE_NOT_FOUND);
+    assert_string_equal(err.service_code, "NoSuchBucket");
+    assert_int_equal(storage_remove_batch(store, keys, 2, &removed, &err), STORAGE_NOT_FOUND);
+    assert_int_equal(removed, 0);
+    storage_close(store);
+}
+
 static void a_missing_key_is_not_a_missing_bucket(void **state)
 {
     (void)state;
@@ -659,6 +673,7 @@ int main(void)
         cmocka_unit_test(version_2_signatures_work),
         cmocka_unit_test(bodies_need_not_be_signed),
         cmocka_unit_test(refusals_are_told_apart),
+        cmocka_unit_test(removing_from_nowhere_fails),
         cmocka_unit_test(a_missing_key_is_not_a_missing_bucket),
         cmocka_unit_test(nobody_may_read_what_is_public),
         cmocka_unit_test(the_trace_holds_no_secret),

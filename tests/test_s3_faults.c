@@ -80,6 +80,8 @@ static void assert_sent(const struct scene *scene, size_t n, const char *text, b
     }
 }
 
+#define MD5_OF_ABC  "900150983cd24fb0d6963f7d28e17f72"
+#define CRC_OF_ABC  "NSRBwg==" /* 352441c2 */
 #define ERROR(code) "\n\n<Error><Code>" code "</Code><Message>m</Message></Error>"
 #define OK_BODY     "206 OK\nContent-Range: bytes 0-2/3\nETag: \"e\"\n\nabc"
 
@@ -89,9 +91,9 @@ static void passing_troubles_are_tried_again(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "500 Oops" ERROR("InternalError"), NULL},
-        {"GET /bkt/k", NULL, NULL},
-        {"GET /bkt/k", OK_BODY, NULL},
+        {"GET /bkt/k", "500 Oops" ERROR("InternalError")},
+        {"GET /bkt/k", NULL},
+        {"GET /bkt/k", OK_BODY},
     };
     struct scene scene;
     start(&scene, STEPS(steps));
@@ -104,9 +106,9 @@ static void tries_end_and_are_counted(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "502 Bad Gateway\n\n<html>", NULL},
-        {"GET /bkt/k", "400 Bad" ERROR("RequestTimeout"), NULL},
-        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R7" ERROR("InternalError"), NULL},
+        {"GET /bkt/k", "502 Bad Gateway\n\n<html>"},
+        {"GET /bkt/k", "400 Bad" ERROR("RequestTimeout")},
+        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R7" ERROR("InternalError")},
     };
     struct scene scene;
     start(&scene, STEPS(steps));
@@ -139,7 +141,7 @@ static void refusals_are_not_tried_again(void **state)
         {"403 No\n\nnot XML", STORAGE_DENIED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer, NULL}};
+        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer}};
         struct scene scene;
         start(&scene, STEPS(steps));
         assert_int_equal(read_key(&scene), cases[i].code);
@@ -153,7 +155,7 @@ static void waits_are_those_the_store_asks_for(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "503 Busy\nRetry-After: 60" ERROR("SlowDown"), NULL}};
+        {"GET /bkt/k", "503 Busy\nRetry-After: 60" ERROR("SlowDown")}};
     struct storage_config config = default_config();
     config.request_deadline_ms = 20000;
     struct scene scene;
@@ -167,9 +169,9 @@ static void without_budget_retries_wait_seconds(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "500 Oops" ERROR("InternalError"), NULL},
-        {"GET /bkt/k", "500 Oops" ERROR("InternalError"), NULL},
-        {"GET /bkt/k", OK_BODY, NULL},
+        {"GET /bkt/k", "500 Oops" ERROR("InternalError")},
+        {"GET /bkt/k", "500 Oops" ERROR("InternalError")},
+        {"GET /bkt/k", OK_BODY},
     };
     struct storage_config config = default_config();
     config.request_deadline_ms = 4000; /* such a wait has 5 s at least */
@@ -185,13 +187,24 @@ static void without_budget_retries_wait_seconds(void **state)
     finish(&scene);
 }
 
+/* The answer is in when the trace is called, so it is the waiting that must end. */
+static void stop_at_trace(void *context, const char *line)
+{
+    struct scene *scene = context;
+    assert_non_null(strstr(line, ": 503, "));
+    atomic_store(&scene->stop, true);
+}
+
 static void a_stop_ends_the_waiting(void **state)
 {
     (void)state;
+    static const struct script_step steps[] = {
+        {"GET /bkt/k", "503 Busy\nRetry-After: 60" ERROR("SlowDown")}};
     struct scene scene;
-    const struct script_step steps[] = {
-        {"GET /bkt/k", "503 Busy\nRetry-After: 60" ERROR("SlowDown"), &scene.stop}};
-    start(&scene, STEPS(steps));
+    struct storage_config config = default_config();
+    config.trace = stop_at_trace;
+    config.trace_context = &scene;
+    open_scene(&scene, &config, STEPS(steps));
     assert_int_equal(read_key(&scene), STORAGE_STOPPED);
     finish(&scene);
 }
@@ -202,10 +215,9 @@ static void the_clock_of_the_store_is_used(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "403 No\nDate: Sat, 12 Oct 2030 08:12:38 GMT" ERROR("RequestTimeTooSkewed"),
-         NULL},
-        {"GET /bkt/k", OK_BODY, NULL},
-        {"HEAD /bkt/k", "200 OK\nContent-Length: 3", NULL},
+        {"GET /bkt/k", "403 No\nDate: Sat, 12 Oct 2030 08:12:38 GMT" ERROR("RequestTimeTooSkewed")},
+        {"GET /bkt/k", OK_BODY},
+        {"HEAD /bkt/k", "200 OK\nContent-Length: 3"},
     };
     struct storage_info info;
     struct scene scene;
@@ -223,8 +235,7 @@ static void a_store_that_is_always_skewed_is_given_up(void **state)
     (void)state;
     static const char answer[] =
         "403 No\nDate: Sat, 12 Oct 2030 08:12:38 GMT" ERROR("RequestTimeTooSkewed");
-    static const struct script_step steps[] = {{"GET /bkt/k", answer, NULL},
-                                               {"GET /bkt/k", answer, NULL}};
+    static const struct script_step steps[] = {{"GET /bkt/k", answer}, {"GET /bkt/k", answer}};
     struct scene scene;
     start(&scene, STEPS(steps));
     assert_int_equal(read_key(&scene), STORAGE_DENIED);
@@ -236,13 +247,10 @@ static void the_region_of_the_bucket_is_used(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k",
-         "400 No\n\n<Error><Code>AuthorizationHeaderMalformed</Code>"
-         "<Region>eu-central-7</Region></Error>",
-         NULL},
-        {"GET /bkt/k", "301 Moved\nx-amz-bucket-region: eu-central-8" ERROR("PermanentRedirect"),
-         NULL},
-        {"GET /bkt/k", OK_BODY, NULL},
+        {"GET /bkt/k", "400 No\n\n<Error><Code>AuthorizationHeaderMalformed</Code>"
+                       "<Region>eu-central-7</Region></Error>"},
+        {"GET /bkt/k", "301 Moved\nx-amz-bucket-region: eu-central-8" ERROR("PermanentRedirect")},
+        {"GET /bkt/k", OK_BODY},
     };
     struct scene scene;
     start(&scene, STEPS(steps));
@@ -257,7 +265,7 @@ static void redirects_elsewhere_are_not_followed(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "307 Moved\nLocation: http://127.0.0.1:9/bkt/k", NULL}};
+        {"GET /bkt/k", "307 Moved\nLocation: http://127.0.0.1:9/bkt/k"}};
     struct scene scene;
     start(&scene, STEPS(steps));
     assert_int_equal(read_key(&scene), STORAGE_TRANSFER);
@@ -268,10 +276,10 @@ static void obs_is_spoken_to_as_obs(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        {"GET /bkt/k", "403 No\nx-obs-request-id: O1" ERROR("AccessDenied"), NULL},
-        {"GET /bkt/k", OK_BODY, NULL},
-        {"GET /bkt/?prefix=&max-keys=1000", "200 OK\n\n<ListBucketResult/>", NULL},
-        {"PUT /bkt/k", "200 OK\nETag: \"900150983cd24fb0d6963f7d28e17f72\"", NULL},
+        {"GET /bkt/k", "403 No\nx-obs-request-id: O1" ERROR("AccessDenied")},
+        {"GET /bkt/k", OK_BODY},
+        {"GET /bkt/?prefix=&max-keys=1000", "200 OK\n\n<ListBucketResult/>"},
+        {"PUT /bkt/k", "200 OK\nETag: \"900150983cd24fb0d6963f7d28e17f72\""},
     };
     struct storage_config config = default_config();
     config.access.session_token = "TOK";
@@ -283,6 +291,10 @@ static void obs_is_spoken_to_as_obs(void **state)
     must(&scene, read_key(&scene));
     assert_sent(&scene, 0, "Authorization: AWS4-HMAC-SHA256", true);
     assert_sent(&scene, 0, "x-amz-security-token: TOK", true);
+    assert_sent(&scene, 0, /* of nothing: over http the body is signed */
+                "x-amz-content-sha256: "
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                true);
     assert_sent(&scene, 1, "Authorization: OBS AK:", true);
     assert_sent(&scene, 1, "x-obs-date: ", true);
     assert_sent(&scene, 1, "x-obs-security-token: TOK", true);
@@ -298,10 +310,29 @@ static void obs_is_spoken_to_as_obs(void **state)
     finish(&scene);
 }
 
+/* OBS takes no other payload mode of SigV4 than this. */
+static void version_4_to_obs_leaves_the_body_unsigned(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {"PUT /bkt/k", "400 No\nx-obs-request-id: O1" ERROR("XAmzContentSHA256Mismatch")},
+        {"PUT /bkt/k", "200 OK\nETag: \"" MD5_OF_ABC "\""},
+    };
+    struct storage_config config = default_config();
+    config.access.signature = STORAGE_SIGN_V4;
+    struct scene scene;
+    open_scene(&scene, &config, STEPS(steps));
+    must(&scene, storage_put(scene.store, "k", "abc", 3, NULL, &scene.err));
+    assert_sent(&scene, 0, "UNSIGNED-PAYLOAD", false);
+    assert_sent(&scene, 1, "x-amz-content-sha256: UNSIGNED-PAYLOAD", true);
+    assert_sent(&scene, 1, "Authorization: AWS4-HMAC-SHA256", true);
+    finish(&scene);
+}
+
 static void anonymous_requests_carry_no_signature(void **state)
 {
     (void)state;
-    static const struct script_step steps[] = {{"GET /bkt/k", OK_BODY, NULL}};
+    static const struct script_step steps[] = {{"GET /bkt/k", OK_BODY}};
     struct storage_config config = default_config();
     config.access.signature = STORAGE_SIGN_NONE;
     struct scene scene;
@@ -324,11 +355,12 @@ static void answers_to_reads_are_checked(void **state)
         {"206 OK\nContent-Range: bytes 2-4/5\nETag: \"e\"\n\ncde", STORAGE_OK},
         {"206 OK\nContent-Range: bytes 2-4/9\nETag: \"e\"\n\ncde", STORAGE_TRANSFER}, /* short */
         {"200 OK\nETag: \"e\"\n\nabc", STORAGE_TRANSFER}, /* the range was ignored */
+        {"200 OK\nETag: \"e\"\n\n", STORAGE_TRANSFER},
         {"206 OK\nContent-Range: bytes 2-4/5\nETag: \"f\"\n\ncde", STORAGE_CHANGED},
         {"412 No" ERROR("PreconditionFailed"), STORAGE_CHANGED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer, NULL}};
+        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer}};
         struct scene scene;
         char data[4];
         size_t got = 0;
@@ -346,9 +378,6 @@ static void answers_to_reads_are_checked(void **state)
 
 /* ---- one PUT --------------------------------------------------------------------------------- */
 
-#define MD5_OF_ABC "900150983cd24fb0d6963f7d28e17f72"
-#define CRC_OF_ABC "NSRBwg==" /* 352441c2 */
-
 static void what_is_said_of_a_put_is_what_was_compared(void **state)
 {
     (void)state;
@@ -358,35 +387,30 @@ static void what_is_said_of_a_put_is_what_was_compared(void **state)
         enum storage_code code;
         enum storage_verified verified;
     } cases[] = {
-        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: " CRC_OF_ABC, NULL}},
+        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: " CRC_OF_ABC}},
          1,
          STORAGE_OK,
          STORAGE_VERIFIED_CRC32},
-        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: AAAAAA==", NULL}},
+        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: AAAAAA=="}},
          1,
          STORAGE_INTEGRITY,
          STORAGE_VERIFIED_SIZE},
-        {{{"PUT /bkt/k", "200 OK\nETag: \"" MD5_OF_ABC "\"", NULL}},
-         1,
-         STORAGE_OK,
-         STORAGE_VERIFIED_MD5},
-        {{{"PUT /bkt/k", "400 No" ERROR("InvalidArgument"), NULL},
-          {"PUT /bkt/k", "200 OK\nETag: \"" MD5_OF_ABC "\"", NULL}},
+        {{{"PUT /bkt/k", "200 OK\nETag: \"" MD5_OF_ABC "\""}}, 1, STORAGE_OK, STORAGE_VERIFIED_MD5},
+        {{{"PUT /bkt/k", "400 No" ERROR("InvalidArgument")},
+          {"PUT /bkt/k", "200 OK\nETag: \"" MD5_OF_ABC "\""}},
          2,
          STORAGE_OK,
          STORAGE_VERIFIED_MD5},
-        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"", NULL},
-          {"HEAD /bkt/k", "200 OK\nContent-Length: 3", NULL}},
+        {{{"PUT /bkt/k", "200 OK\nETag: \"x\""}, {"HEAD /bkt/k", "200 OK\nContent-Length: 3"}},
          2,
          STORAGE_OK,
          STORAGE_VERIFIED_SIZE},
-        {{{"PUT /bkt/k", "200 OK\nETag: \"x\"", NULL},
-          {"HEAD /bkt/k", "200 OK\nContent-Length: 4", NULL}},
+        {{{"PUT /bkt/k", "200 OK\nETag: \"x\""}, {"HEAD /bkt/k", "200 OK\nContent-Length: 4"}},
          2,
          STORAGE_INTEGRITY,
          STORAGE_VERIFIED_SIZE},
-        {{{"PUT /bkt/k", "400 No" ERROR("BadDigest"), NULL},
-          {"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: " CRC_OF_ABC, NULL}},
+        {{{"PUT /bkt/k", "400 No" ERROR("BadDigest")},
+          {"PUT /bkt/k", "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: " CRC_OF_ABC}},
          2,
          STORAGE_OK,
          STORAGE_VERIFIED_CRC32},
@@ -444,21 +468,20 @@ static enum storage_code upload_two_parts(struct scene *scene, enum storage_veri
     return backend->upload_complete(upload, 4, storage_crc32(0, "abcd", 4), verified, &scene->err);
 }
 
-#define BEGUN                                                                 \
-    {                                                                         \
-        "POST /bkt/k?uploads",                                                \
-            "200 OK\n\n<InitiateMultipartUploadResult><UploadId>U</UploadId>" \
-            "</InitiateMultipartUploadResult>",                               \
-            NULL                                                              \
+#define BEGUN_ANSWER(headers)                                                    \
+    "200 OK" headers "\n\n<InitiateMultipartUploadResult><UploadId>U</UploadId>" \
+    "</InitiateMultipartUploadResult>"
+#define BEGUN                                   \
+    {                                           \
+        "POST /bkt/k?uploads", BEGUN_ANSWER("") \
     }
-#define PART_1                                                                         \
-    {                                                                                  \
-        "PUT /bkt/k?partNumber=1&uploadId=U", "200 OK\nETag: \"" MD5_OF_ABC "\"", NULL \
+#define PART_1                                                                   \
+    {                                                                            \
+        "PUT /bkt/k?partNumber=1&uploadId=U", "200 OK\nETag: \"" MD5_OF_ABC "\"" \
     }
-#define PART_2                                                         \
-    {                                                                  \
-        "PUT /bkt/k?partNumber=2&uploadId=U",                          \
-            "200 OK\nETag: \"8277e0910d750195b448797616e091ad\"", NULL \
+#define PART_2                                                                 \
+    {                                                                          \
+        "PUT /bkt/k?partNumber=2&uploadId=U", "200 OK\nETag: \"" MD5_OF_D "\"" \
     }
 #define COMPLETED(etag)                                       \
     "200 OK\n\n   <CompleteMultipartUploadResult><ETag>" etag \
@@ -475,8 +498,8 @@ static void a_complete_may_fail_inside_a_200(void **state)
         BEGUN,
         PART_1,
         PART_2,
-        {"POST /bkt/k?uploadId=U", "200 OK" ERROR("InternalError"), NULL},
-        {"POST /bkt/k?uploadId=U", completed, NULL},
+        {"POST /bkt/k?uploadId=U", "200 OK" ERROR("InternalError")},
+        {"POST /bkt/k?uploadId=U", completed},
     };
     enum storage_verified verified;
     struct scene scene;
@@ -488,6 +511,51 @@ static void a_complete_may_fail_inside_a_200(void **state)
     assert_sent(&scene, 4, "<Part><ETag>\"" MD5_OF_ABC "\"</ETag><PartNumber>1</PartNumber></Part>",
                 true);
     finish(&scene);
+}
+
+#define CRC_COMPLETED(crc)                                                       \
+    "200 OK\n\n<CompleteMultipartUploadResult><ETag>x</ETag><ChecksumCRC32>" crc \
+    "</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType></CompleteMultipartUploadResult>"
+
+/* A store that says it keeps the sum of the whole is held to it. */
+static void the_sum_of_the_whole_is_compared(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part, *completed;
+        size_t count;
+        enum storage_code code;
+    } cases[] = {
+        {CRC_OF_ABC, CRC_COMPLETED("7YLNEQ=="), 4, STORAGE_OK}, /* ed82cd11: CRC-32 of abcd */
+        {CRC_OF_ABC, CRC_COMPLETED(CRC_OF_ABC), 4, STORAGE_INTEGRITY},
+        {"AAAAAA==", "204 OK", 3, STORAGE_INTEGRITY}, /* the part's own sum; aborted */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char part[128];
+        snprintf(part, sizeof part, "200 OK\nETag: \"x\"\nx-amz-checksum-crc32: %s", cases[i].part);
+        bool is_part_bad = cases[i].count == 3;
+        const struct script_step steps[] = {
+            {"POST /bkt/k?uploads", BEGUN_ANSWER("\nx-amz-checksum-type: FULL_OBJECT")},
+            {"PUT /bkt/k?partNumber=1&uploadId=U", part},
+            {is_part_bad ? "DELETE /bkt/k?uploadId=U" : "PUT /bkt/k?partNumber=2&uploadId=U",
+             "200 OK\nETag: \"y\""},
+            {"POST /bkt/k?uploadId=U", cases[i].completed},
+            {"DELETE /bkt/k?uploadId=U", "204 OK"}, /* after what did not match */
+        };
+        size_t count = cases[i].code != STORAGE_OK && !is_part_bad ? 5 : cases[i].count;
+        enum storage_verified verified;
+        struct scene scene;
+        start(&scene, steps, count);
+        assert_int_equal(upload_two_parts(&scene, &verified), cases[i].code);
+        assert_sent(&scene, 1, "x-amz-checksum-crc32: " CRC_OF_ABC, true);
+        assert_sent(&scene, 1, "Content-MD5", false);
+        if (cases[i].code == STORAGE_OK) {
+            assert_int_equal(verified, STORAGE_VERIFIED_CRC32);
+            assert_sent(&scene, 3, "x-amz-checksum-crc32: 7YLNEQ==", true);
+            assert_sent(&scene, 3, "<ChecksumCRC32>" CRC_OF_ABC "</ChecksumCRC32>", true);
+        }
+        finish(&scene);
+    }
 }
 
 /* The answer to Complete is lost; the second one finds no upload; the object is there. */
@@ -502,9 +570,9 @@ static void a_complete_of_unknown_outcome_is_looked_up(void **state)
         BEGUN,
         PART_1,
         PART_2,
-        {"POST /bkt/k?uploadId=U", NULL, NULL},
-        {"POST /bkt/k?uploadId=U", "404 No" ERROR("NoSuchUpload"), NULL},
-        {"HEAD /bkt/k", head, NULL},
+        {"POST /bkt/k?uploadId=U", NULL},
+        {"POST /bkt/k?uploadId=U", "404 No" ERROR("NoSuchUpload")},
+        {"HEAD /bkt/k", head},
     };
     enum storage_verified verified;
     struct scene scene;
@@ -529,9 +597,9 @@ static void another_object_is_not_taken_for_ours(void **state)
             BEGUN,
             PART_1,
             PART_2,
-            {"POST /bkt/k?uploadId=U", "404 No" ERROR("NoSuchUpload"), NULL},
-            {"HEAD /bkt/k", heads[i], NULL},
-            {"DELETE /bkt/k?uploadId=U", "204 OK", NULL},
+            {"POST /bkt/k?uploadId=U", "404 No" ERROR("NoSuchUpload")},
+            {"HEAD /bkt/k", heads[i]},
+            {"DELETE /bkt/k?uploadId=U", "204 OK"},
         };
         enum storage_verified verified;
         struct scene scene;
@@ -548,8 +616,8 @@ static void a_refused_part_ends_the_upload(void **state)
     static const struct script_step steps[] = {
         BEGUN,
         PART_1,
-        {"PUT /bkt/k?partNumber=2&uploadId=U", "403 No" ERROR("AccessDenied"), NULL},
-        {"DELETE /bkt/k?uploadId=U", "204 OK", NULL},
+        {"PUT /bkt/k?partNumber=2&uploadId=U", "403 No" ERROR("AccessDenied")},
+        {"DELETE /bkt/k?uploadId=U", "204 OK"},
     };
     enum storage_verified verified;
     struct scene scene;
@@ -593,64 +661,63 @@ static void pages_follow_each_other(void **state)
         const char *keys;
     } cases[] = {
         {"tokens",
-         {{V2, PAGE(MORE(TOKEN("t+1")) KEY("p1")), NULL},
-          {V2 "&continuation-token=t%2B1", PAGE(KEY("p2")), NULL}},
+         {{V2, PAGE(MORE(TOKEN("t+1")) KEY("p1"))},
+          {V2 "&continuation-token=t%2B1", PAGE(KEY("p2"))}},
          2,
          STORAGE_OK,
          "p1 p2"},
         {"an empty page between",
-         {{V2, PAGE(MORE(TOKEN("1"))), NULL},
-          {V2 "&continuation-token=1", PAGE(MORE(TOKEN("2"))), NULL},
-          {V2 "&continuation-token=2", PAGE(KEY("p")), NULL}},
+         {{V2, PAGE(MORE(TOKEN("1")))},
+          {V2 "&continuation-token=1", PAGE(MORE(TOKEN("2")))},
+          {V2 "&continuation-token=2", PAGE(KEY("p"))}},
          3,
          STORAGE_OK,
          "p"},
         {"no token: a store that knows only version 1",
-         {{V2, PAGE(MORE("") KEY("p1") KEY("p2")), NULL},
-          {"GET /bkt/?prefix=p&max-keys=1000&marker=p2", PAGE(KEY("p3")), NULL}},
+         {{V2, PAGE(MORE("") KEY("p1") KEY("p2"))},
+          {"GET /bkt/?prefix=p&max-keys=1000&marker=p2", PAGE(KEY("p3"))}},
          2,
          STORAGE_OK,
          "p1 p2 p3"},
         {"a key that XML cannot hold",
-         {{V2, PAGE(KEY("p&#1;")), NULL}, {V2 "&encoding-type=url", PAGE(KEY("p%01+q")), NULL}},
+         {{V2, PAGE(KEY("p&#1;"))}, {V2 "&encoding-type=url", PAGE(KEY("p%01+q"))}},
          2,
          STORAGE_OK,
          "p\x01 q"},
         {"a key that was replaced",
-         {{V2, PAGE(KEY("p\xef\xbf\xbd")), NULL},
-          {V2 "&encoding-type=url", PAGE(KEY("p%02")), NULL}},
+         {{V2, PAGE(KEY("p\xef\xbf\xbd"))}, {V2 "&encoding-type=url", PAGE(KEY("p%02"))}},
          2,
          STORAGE_OK,
          "p\x02"},
         {"no list page at all",
-         {{V2, "200 OK\n\n<html>", NULL}, {V2 "&encoding-type=url", "200 OK\n\n<html>", NULL}},
+         {{V2, "200 OK\n\n<html>"}, {V2 "&encoding-type=url", "200 OK\n\n<html>"}},
          2,
          STORAGE_TRANSFER,
          ""},
         {"the same token again",
-         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1")), NULL},
-          {V2 "&continuation-token=t", PAGE(MORE(TOKEN("t")) KEY("p2")), NULL}},
+         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1"))},
+          {V2 "&continuation-token=t", PAGE(MORE(TOKEN("t")) KEY("p2"))}},
          2,
          STORAGE_TRANSFER,
          "p1"},
         {"the same page under another token",
-         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1") KEY("p2")), NULL},
-          {V2 "&continuation-token=t", PAGE(MORE(TOKEN("u")) KEY("p1") KEY("p2")), NULL}},
+         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1") KEY("p2"))},
+          {V2 "&continuation-token=t", PAGE(MORE(TOKEN("u")) KEY("p1") KEY("p2"))}},
          2,
          STORAGE_TRANSFER,
          "p1 p2"},
         {"the same marker again",
-         {{V2, PAGE(MORE("<NextMarker>p1</NextMarker>") KEY("p1")), NULL},
+         {{V2, PAGE(MORE("<NextMarker>p1</NextMarker>") KEY("p1"))},
           {"GET /bkt/?prefix=p&max-keys=1000&marker=p1",
-           PAGE(MORE("<NextMarker>p1</NextMarker>") KEY("p2")), NULL}},
+           PAGE(MORE("<NextMarker>p1</NextMarker>") KEY("p2"))}},
          2,
          STORAGE_TRANSFER,
          "p1"},
-        {"more, but nothing", {{V2, PAGE(MORE("")), NULL}}, 1, STORAGE_TRANSFER, ""},
-        {"a key from elsewhere", {{V2, PAGE(KEY("q")), NULL}}, 1, STORAGE_TRANSFER, ""},
+        {"more, but nothing", {{V2, PAGE(MORE(""))}}, 1, STORAGE_TRANSFER, ""},
+        {"a key from elsewhere", {{V2, PAGE(KEY("q"))}}, 1, STORAGE_TRANSFER, ""},
         {"a later page is refused",
-         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1")), NULL},
-          {V2 "&continuation-token=t", "403 No" ERROR("AccessDenied"), NULL}},
+         {{V2, PAGE(MORE(TOKEN("t")) KEY("p1"))},
+          {V2 "&continuation-token=t", "403 No" ERROR("AccessDenied")}},
          2,
          STORAGE_DENIED,
          "p1"},
@@ -674,11 +741,9 @@ static void batches_report_what_was_refused(void **state)
     (void)state;
     static const char *const keys[] = {"a", "b\x01", "c&<"};
     static const struct script_step steps[] = {
-        {"DELETE /bkt/b%01", "204 OK", NULL},
-        {"POST /bkt/?delete",
-         "200 OK\n\n<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code>"
-         "<Message>no</Message></Error></DeleteResult>",
-         NULL},
+        {"DELETE /bkt/b%01", "204 OK"},
+        {"POST /bkt/?delete", "200 OK\n\n<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code>"
+                              "<Message>no</Message></Error></DeleteResult>"},
     };
     size_t removed = 9;
     struct scene scene;
@@ -701,9 +766,9 @@ static void stores_without_batches_are_served(void **state)
     (void)state;
     static const char *const keys[] = {"a", "b"};
     static const struct script_step steps[] = {
-        {"POST /bkt/?delete", "501 No" ERROR("NotImplemented"), NULL},
-        {"DELETE /bkt/a", "404 No" ERROR("NoSuchKey"), NULL},
-        {"DELETE /bkt/b", "204 OK", NULL},
+        {"POST /bkt/?delete", "501 No" ERROR("NotImplemented")},
+        {"DELETE /bkt/a", "404 No" ERROR("NoSuchKey")},
+        {"DELETE /bkt/b", "204 OK"},
     };
     size_t removed = 0;
     struct scene scene;
@@ -726,7 +791,7 @@ static void buckets_are_made_where_they_belong(void **state)
         {NULL, "409 No" ERROR("BucketAlreadyExists"), "", STORAGE_CONFLICT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct script_step steps[] = {{"PUT /bkt/", cases[i].answer, NULL}};
+        const struct script_step steps[] = {{"PUT /bkt/", cases[i].answer}};
         struct storage_config config = default_config();
         config.access.region = cases[i].region;
         struct scene scene;
@@ -772,10 +837,12 @@ int main(void)
         cmocka_unit_test(the_region_of_the_bucket_is_used),
         cmocka_unit_test(redirects_elsewhere_are_not_followed),
         cmocka_unit_test(obs_is_spoken_to_as_obs),
+        cmocka_unit_test(version_4_to_obs_leaves_the_body_unsigned),
         cmocka_unit_test(anonymous_requests_carry_no_signature),
         cmocka_unit_test(answers_to_reads_are_checked),
         cmocka_unit_test(what_is_said_of_a_put_is_what_was_compared),
         cmocka_unit_test(a_complete_may_fail_inside_a_200),
+        cmocka_unit_test(the_sum_of_the_whole_is_compared),
         cmocka_unit_test(a_complete_of_unknown_outcome_is_looked_up),
         cmocka_unit_test(another_object_is_not_taken_for_ours),
         cmocka_unit_test(a_refused_part_ends_the_upload),
