@@ -81,6 +81,7 @@ static void assert_sent(const struct scene *scene, size_t n, const char *text, b
 }
 
 #define MD5_OF_ABC  "900150983cd24fb0d6963f7d28e17f72"
+#define MD5_OF_D    "8277e0910d750195b448797616e091ad"
 #define CRC_OF_ABC  "NSRBwg==" /* 352441c2 */
 #define ERROR(code) "\n\n<Error><Code>" code "</Code><Message>m</Message></Error>"
 #define OK_BODY     "206 OK\nContent-Range: bytes 0-2/3\nETag: \"e\"\n\nabc"
