@@ -57,15 +57,16 @@ check "and the report" test -s "$scratch/local-out/report.json"
 cd ..
 
 # The same seed: 4 epochs; 2 and 2 more; 4 killed in the third and begun again in an empty folder.
-run() { # NAME OPTIONS…: a job in the folder NAME with the train_url of that name
-  local name=$1
-  shift
-  mkdir -p "$name"
-  (cd "$name" && exec "$jobferry" --data_url=s3://data/MNIST --train_url="s3://out/$name" "${sides[@]}" "$@")
+# A job in the folder NAME with the train_url of that name. Its shell becomes the job: in the
+# background, $! is the job itself.
+run() { # NAME OPTIONS…
+  mkdir -p "$1" && cd "$1" || exit 1
+  exec "$jobferry" --data_url=s3://data/MNIST --train_url="s3://out/$1" "${sides[@]}" "${@:2}"
 }
-expect 0 'Metrics' run whole --epochs=4
-expect 0 'Metrics' run halves --epochs=2
-expect 0 'extends' run halves --epochs=2 --resume=always
+job() { (run "$@"); }
+expect 0 'Metrics' job whole --epochs=4
+expect 0 'Metrics' job halves --epochs=2
+expect 0 'extends' job halves --epochs=2 --resume=always
 check "the extended run has a prefix of its own" test -s halves/ckpt/lenet_1-2_20.ckpt
 killed() {
   run killed --epochs=4 --save_checkpoint_steps=7 >killed.log 2>&1 &
@@ -82,7 +83,7 @@ killed() {
 }
 check "killed in the third epoch" killed 2>/dev/null
 rm -rf killed
-expect 0 'continuing run .*' run killed --epochs=4 --save_checkpoint_steps=7
+expect 0 'continuing run .*' job killed --epochs=4 --save_checkpoint_steps=7
 check "it was continued past the second epoch" grep -qE 'continuing .*epoch [34]' "$output"
 "$jobferry" cp "${root[@]}" s3://out/halves/ckpt/lenet_1-2_20.ckpt halves.ckpt 2>/dev/null
 sum=$(weights_sum whole/ckpt/lenet-4_20.ckpt)
@@ -91,19 +92,19 @@ last=$(find killed/ckpt -name 'lenet-4_20.ckpt')
 check "so does the killed run" test "$(weights_sum "${last:-/dev/null}")" = "$sum"
 
 # Once more without anything to do; then fresh after a finished run, overwriting nothing.
-expect 0 'starts fresh, checkpoints lenet_1-' run whole --epochs=1
+expect 0 'starts fresh, checkpoints lenet_1-' job whole --epochs=1
 expect 0 'lenet-4_20.ckpt' "$jobferry" ls "${root[@]}" s3://out/whole/ckpt/
-expect 78 'batch_size 32 in the checkpoint, 16 now' run whole --resume=always --batch_size=16
-expect 78 'seed 1 in the checkpoint, 2 now' run whole --resume=always --seed=2
-expect 0 'settings changed' run whole --resume=always --batch_size=16 --allow_change --epochs=1
-expect 66 'resume=always' run nothing --resume=always
+expect 78 'batch_size 32 in the checkpoint, 16 now' job whole --resume=always --batch_size=16
+expect 78 'seed 1 in the checkpoint, 2 now' job whole --resume=always --seed=2
+expect 0 'settings changed' job whole --resume=always --batch_size=16 --allow_change --epochs=1
+expect 66 'resume=always' job nothing --resume=always
 
 # A damaged object in the store: named, passed over, the older one serves.
-expect 0 'Metrics' run damaged --epochs=2
+expect 0 'Metrics' job damaged --epochs=2
 rm -rf damaged
 head -c 1000 /dev/urandom >junk
 "$jobferry" put "${root[@]}" junk s3://out/damaged/ckpt/lenet-2_20.ckpt 2>/dev/null
-expect 0 'lenet-2_20.ckpt.*passed over' run damaged --resume=always --epochs=1
+expect 0 'lenet-2_20.ckpt.*passed over' job damaged --resume=always --epochs=1
 check "the first epoch's served" grep -q 'extends .*lenet-1_20.ckpt' "$output"
 
 # TERM: saved at the next step, published, exit 75; the next start goes on.
@@ -121,7 +122,7 @@ terminated() {
   [ "$code" -eq 75 ] && grep -q 'run the same command again' term.log
 }
 check "TERM ends with 75" terminated
-expect 0 'continuing run' run term --epochs=4 --allow_change
+expect 0 'continuing run' job term --epochs=4 --allow_change
 
 # What can be wrong, each before any training.
 bad() { # CODE REGEX OPTIONS…
@@ -143,12 +144,12 @@ bad 66 'holds nothing' --data_url=s3://data/empty $t "${root[@]}"
 bad 69 '127.0.0.1' $d $t --ak=a --sk=b --server=http://127.0.0.1:1
 bad 77 'AccessDenied' $d --train_url=s3://out/x "${s[@]}" --ak=reader --sk=readerreader
 bad 78 'overlap' --data_url=s3://data/MNIST --train_url=s3://data/MNIST/out "${root[@]}"
-expect 0 'made the bucket' run made "${root[@]}" --train_url=s3://newbucket/job --make_bucket --epochs=1
+expect 0 'made the bucket' job made --train_ak="$MINIO_ROOT_USER" --train_sk="$MINIO_ROOT_PASSWORD" \
+  --train_url=s3://newbucket/job --make_bucket --epochs=1
 
 # An endpoint that takes connections and never answers: the preflight's time.
-python_free_mute() {
-  # A listener without a reader: the shell's own sockets cannot listen, so sshd-like tools are
-  # avoided and a stopped MinIO serves: it accepts in the kernel and says nothing.
+mute() {
+  # A stopped MinIO: the kernel accepts for it and nothing answers.
   kill -STOP "$(pgrep -f "address 127.0.0.1:${server##*:}" | head -n 1)"
   rm -rf bad && mkdir bad
   local began code=0
@@ -159,7 +160,7 @@ python_free_mute() {
   cat mute.log
   [ "$code" -eq 69 ] && [ $(($(date +%s) - began)) -le 40 ]
 }
-check "an endpoint that never answers: 69 within the preflight's time" python_free_mute
+check "an endpoint that never answers: 69 within the preflight's time" mute
 
 # train_url goes away in mid-training: the training ends, the code says what is not confirmed.
 outage() {
@@ -177,6 +178,6 @@ outage() {
   [ "$code" -eq 74 ] && grep -q 'not confirmed' outage.log && test -s outage/ckpt/lenet-6_20.ckpt
 }
 check "a store that goes silent: trained to the end, 74" outage
-expect 0 '' run outage --epochs=6
+expect 0 '' job outage --epochs=6
 
 finish

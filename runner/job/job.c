@@ -140,10 +140,26 @@ done:
     return code;
 }
 
+/* After a store that did not answer in time, the report may still try, shortly. */
+static void limit_store(struct job *job)
+{
+    enum {
+        REPORT_MS = 5000
+    };
+    place_close(&job->train);
+    job->remote.store = NULL;
+    if (!place_open(&job->train, job->app, SIDE_TRAIN, job->train_text, NULL, REPORT_MS)) {
+        job->remote.store = job->train.store;
+    }
+}
+
 static enum exit_code job_finalize(struct job *job, enum exit_code code)
 {
     double began = clock_seconds();
     enum exit_code drained = job_drain(job);
+    if (atomic_load(&job->give_up)) {
+        limit_store(job);
+    }
     code = code ? code : drained;
     if (code == EXIT_PREEMPTED && drained) {
         code = drained;
@@ -152,7 +168,7 @@ static enum exit_code job_finalize(struct job *job, enum exit_code code)
     if (!code) {
         code = mark_finished(job);
     }
-    if (job->train.store) {
+    if (job->train.store && !atomic_load(&job->give_up)) {
         enum exit_code copied = copy_output(job);
         code = code ? code : copied;
     }

@@ -45,6 +45,7 @@ struct job {
     bool stopped;              /* the training ended on a signal */
 
     struct publisher *publisher;
+    atomic_bool give_up; /* ends what train's store is doing */
     struct report *report;
     uint64_t staged_bytes, staged_objects;
 };

@@ -264,7 +264,7 @@ enum exit_code job_validate(struct job *job)
     place_close(&job->data);
     code = place_open(&job->data, app, SIDE_DATA, job->data_text, app->stop, 0);
     if (!code && job->has_remote) {
-        code = place_open(&job->train, app, SIDE_TRAIN, job->train_text, app->stop_now, 0);
+        code = place_open(&job->train, app, SIDE_TRAIN, job->train_text, &job->give_up, 0);
         job->remote = (struct remote){.store = job->train.store, .root = job->train.url.key};
     }
     return code;

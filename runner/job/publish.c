@@ -42,13 +42,14 @@ struct publisher {
     const char *run;
     uint64_t attempt;
     const atomic_bool *stop_now;
+    atomic_bool *give_up;
     struct log *log;
 
     pthread_t thread;
     pthread_mutex_t lock; /* guards the queue below */
     pthread_cond_t changed;
-    bool ending;     /* no more will be added; the thread ends when all is out */
-    double deadline; /* clock_seconds; once ending */
+    bool ending; /* no more will be added; the thread ends when all is out */
+    bool ended;
     struct unit *units;
     size_t unit_count, unit_capacity, unit_next;
     struct publication *results; /* made by publisher_finish */
@@ -230,12 +231,6 @@ static void wait_for(struct publisher *publisher, double seconds)
     pthread_cond_timedwait(&publisher->changed, &publisher->lock, &until);
 }
 
-static bool out_of_time(const struct publisher *publisher)
-{
-    return atomic_load(publisher->stop_now) ||
-           (publisher->ending && clock_seconds() >= publisher->deadline);
-}
-
 /* Tries one unit until it is out or the time is up. Called with the lock held. */
 static void publish_until_out(struct publisher *publisher, size_t index)
 {
@@ -256,7 +251,7 @@ static void publish_until_out(struct publisher *publisher, size_t index)
         }
         pthread_mutex_lock(&publisher->lock);
         publisher->units[index].result = unit.result;
-        if (state == PUBLICATION_QUEUED && out_of_time(publisher)) {
+        if (state == PUBLICATION_QUEUED && atomic_load(publisher->give_up)) {
             state = PUBLICATION_FAILED;
         }
         if (state == PUBLICATION_QUEUED) {
@@ -282,12 +277,14 @@ static void *publisher_main(void *context)
             pthread_cond_wait(&publisher->changed, &publisher->lock);
         }
     }
+    publisher->ended = true;
+    pthread_cond_broadcast(&publisher->changed);
     pthread_mutex_unlock(&publisher->lock);
     return NULL;
 }
 
 struct publisher *publisher_new(const struct remote *remote, const char *run, uint64_t attempt,
-                                const atomic_bool *stop_now, struct log *log)
+                                const atomic_bool *stop_now, atomic_bool *give_up, struct log *log)
 {
     struct publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher) {
@@ -297,6 +294,7 @@ struct publisher *publisher_new(const struct remote *remote, const char *run, ui
     publisher->run = run;
     publisher->attempt = attempt;
     publisher->stop_now = stop_now;
+    publisher->give_up = give_up;
     publisher->log = log;
     publisher->shared.fd = -1;
     pthread_condattr_t monotonic;
@@ -380,9 +378,17 @@ bool publisher_add(struct publisher *publisher, const char *path, const struct m
 bool publisher_finish(struct publisher *publisher, double timeout_s)
 {
     pthread_mutex_lock(&publisher->lock);
+    double deadline = clock_seconds() + timeout_s;
     publisher->ending = true;
-    publisher->deadline = clock_seconds() + timeout_s;
     pthread_cond_broadcast(&publisher->changed);
+    while (!publisher->ended) {
+        /* Short waits: a second signal sets stop_now without telling the condition. */
+        wait_for(publisher, 0.1);
+        if (atomic_load(publisher->stop_now) || clock_seconds() >= deadline) {
+            atomic_store(publisher->give_up, true);
+            pthread_cond_broadcast(&publisher->changed);
+        }
+    }
     pthread_mutex_unlock(&publisher->lock);
     pthread_join(publisher->thread, NULL);
     publisher->results = calloc(publisher->unit_count + 1, sizeof *publisher->results);

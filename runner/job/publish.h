@@ -33,9 +33,13 @@ struct publication {
     double seconds_to_pointer; /* from its being added */
 };
 
-/* Starts the thread. remote, run and log are borrowed until publisher_free. NULL without memory. */
+/*
+ * Starts the thread. remote, run and log are borrowed until publisher_free. give_up is the stop
+ * flag of remote's store: publisher_finish sets it when its time is up or *stop_now turns true,
+ * which ends the request in flight. NULL without memory.
+ */
 struct publisher *publisher_new(const struct remote *remote, const char *run, uint64_t attempt,
-                                const atomic_bool *stop_now, struct log *log);
+                                const atomic_bool *stop_now, atomic_bool *give_up, struct log *log);
 
 /* Tells of a manifest of an earlier attempt: what it names is never overwritten. */
 bool publisher_know(struct publisher *publisher, const struct manifest *manifest);

@@ -54,7 +54,8 @@ static enum storage_code get_json(const struct remote *remote, const char *name,
     *root = NULL;
     if (err) {
         *err = (struct storage_error){.code = STORAGE_INTEGRITY};
-        snprintf(err->message, sizeof err->message, "read %.1000s: not a JSON object of version 1", key);
+        snprintf(err->message, sizeof err->message, "read %.1000s: not a JSON object of version 1",
+                 key);
     }
     return STORAGE_INTEGRITY;
 }

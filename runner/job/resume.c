@@ -266,8 +266,8 @@ static bool know(void *context, const struct manifest *manifest)
 static enum exit_code start_publisher(struct job *job)
 {
     struct storage_error err;
-    job->publisher =
-        publisher_new(&job->remote, job->run, job->attempt, job->app->stop_now, &job->app->log);
+    job->publisher = publisher_new(&job->remote, job->run, job->attempt, job->app->stop_now,
+                                   &job->give_up, &job->app->log);
     if (!job->publisher) {
         return app_fail(job->app, EXIT_BUG, "start the publisher: no memory");
     }

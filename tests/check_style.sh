@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Format, lint and size: clang-format, shellcheck; files of at most 650 lines.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+status=0
+mapfile -t sources < <(git ls-files '*.c' '*.h')
+clang-format --dry-run -Werror "${sources[@]}" || status=1
+mapfile -t scripts < <(git ls-files '*.sh' '.ci/run')
+shellcheck -x "${scripts[@]}" || status=1
+for file in "${sources[@]}" "${scripts[@]}"; do
+  lines=$(wc -l <"$file")
+  if [ "$lines" -gt 650 ]; then
+    echo "$file has $lines lines: one idea a file"
+    status=1
+  fi
+done
+exit "$status"
