@@ -4,6 +4,7 @@
  * Everything is checked before anything is copied. Names are compared whole: MindSpore's fallback,
  * which lets moments.fc3.bias stand in for a missing fc3.bias, is not followed.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,8 +64,7 @@ static void want_block(struct wanted *wanted, const char *prefix, float *block)
 /* MindSpore drops extra trailing dims of 1; with a scalar that also takes in the shape [1]. */
 static bool shape_fits(const struct wanted *wanted, const struct model_tensor *tensor)
 {
-    if (strcmp(tensor->type, "Float32") != 0 || tensor->rank < wanted->rank ||
-        tensor->size != wanted->count * sizeof(float)) {
+    if (strcmp(tensor->type, "Float32") != 0 || tensor->rank < wanted->rank) {
         return false;
     }
     for (size_t i = 0; i < tensor->rank; i++) {
@@ -185,6 +185,8 @@ enum model_code model_load(struct model *model, const struct model_checkpoint *c
         }
     }
     for (size_t i = 0; i < count; i++) {
+        /* The reader saw to it that a tensor has the bytes its dims ask for. */
+        assert(found[i]->size == wanted[i].count * sizeof(float));
         memcpy(wanted[i].target, found[i]->data, wanted[i].count * sizeof(float));
     }
     if (!weights_only) {

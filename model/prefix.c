@@ -21,14 +21,6 @@ static bool ends_with(const char *name, const char *end)
     return length >= end_length && strcmp(name + length - end_length, end) == 0;
 }
 
-/* Python's splitext: a name of nothing but leading dots before the suffix has no extension. */
-static bool is_checkpoint_name(const char *name)
-{
-    size_t dots = strspn(name, ".");
-    return ends_with(name, suffix) && !ends_with(name, breakpoint_suffix) &&
-           strlen(name) >= dots + strlen(suffix);
-}
-
 /* Python's isalpha for ASCII; a byte of a longer character counts as a letter, as most are. */
 static bool is_letter(char c)
 {
@@ -43,7 +35,8 @@ static bool is_letter(char c)
 static uint64_t next_number(const char *name, const char *prefix)
 {
     size_t length = strlen(prefix);
-    if (!is_checkpoint_name(name) || strncmp(name, prefix, length) != 0) {
+    if (!ends_with(name, suffix) || ends_with(name, breakpoint_suffix) ||
+        strncmp(name, prefix, length) != 0) {
         return 0;
     }
     const char *rest = name + length;

@@ -1,6 +1,7 @@
 /* test_checkpoint.c - our .ckpt files: MindSpore's bytes, round trip, every kind of damage. */
 #include "checkpoint_fixture.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -259,6 +260,19 @@ static void test_what_is_no_checkpoint_file(void **unused)
 
 /* ---- the disk ------------------------------------------------------------------------------- */
 
+/* No temporary: "." and ".." and the checkpoint. */
+static void assert_nothing_else_in_folder(void)
+{
+    size_t count = 0;
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    while (readdir(directory)) {
+        count++;
+    }
+    closedir(directory);
+    assert_int_equal(count, 3);
+}
+
 static void test_a_full_disk_leaves_the_old_file(void **unused)
 {
     (void)unused;
@@ -277,7 +291,7 @@ static void test_a_full_disk_leaves_the_old_file(void **unused)
     assert_non_null(strstr(err.message, path));
     assert_int_equal(read_file(path, after), saved_size);
     assert_memory_equal(after, saved, saved_size);
-    /* tear_down's rmdir sees whether the temporary is gone. */
+    assert_nothing_else_in_folder();
 }
 
 static void test_a_missing_folder_is_the_disks_fault(void **unused)

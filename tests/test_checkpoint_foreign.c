@@ -109,6 +109,20 @@ static void test_one_entry_of_every_kind(void **unused)
     }
 }
 
+static void test_other_files_are_no_checkpoints(void **unused)
+{
+    (void)unused;
+    struct builder builder = {.size = 0};
+    struct model_error err = {0};
+    add(&builder, "a", "Int8", 1, (const int64_t[]){3}, 3);
+    /* Every other first byte: another field, another wire type, a zip, a gzip, text. */
+    for (unsigned first = 0; first < 256; first++) {
+        builder.bytes[0] = (uint8_t)first;
+        assert_int_equal(parse(builder.bytes, builder.size, &err),
+                         first == 0x0A ? MODEL_OK : MODEL_CORRUPT);
+    }
+}
+
 static void test_packed_dims_are_accepted(void **unused)
 {
     (void)unused;
@@ -145,6 +159,11 @@ static void test_slices_of_one_tensor_are_joined(void **unused)
     assert_int_equal(tensor->size, 10);
     assert_memory_equal(tensor->data, "\1\2\3\0\1\2\3\1\2\3", 10);
     model_checkpoint_free(checkpoint);
+
+    builder.size = 0;
+    add(&builder, "a", "Int8", 2, dims, 4);
+    add(&builder, "a", "UInt8", 2, dims, 6);
+    assert_int_equal(parse(builder.bytes, builder.size, &err), MODEL_CORRUPT);
 
     /* One slice short, one too many, one of another tensor in between, a name again. */
     static const struct {
@@ -340,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_entry_of_every_kind),
+        cmocka_unit_test(test_other_files_are_no_checkpoints),
         cmocka_unit_test(test_packed_dims_are_accepted),
         cmocka_unit_test(test_slices_of_one_tensor_are_joined),
         cmocka_unit_test(test_mindspores_trailer_is_verified),

@@ -266,9 +266,10 @@ static void test_steps_win_over_seconds(void **state)
 static void test_the_oldest_go_and_only_ours(void **state)
 {
     (void)state;
-    static const char *const others[] = {"lenet_1-1_1.ckpt",   "lenet5-1_1.ckpt", "lenet-x_1.ckpt",
-                                         "lenet-1_1.ckpt.bak", "lenet-1_1x.ckpt", "lenet-_1.ckpt",
-                                         "lenet-1_.ckpt",      "lenet.ckpt",      "a.ckpt"};
+    static const char *const others[] = {
+        "lenet_1-1_1.ckpt",   "lenet5-1_1.ckpt", "lenet_1_1.ckpt", "lenet-x_1.ckpt",
+        "lenet-1_1.ckpt.bak", "lenet-1_1x.ckpt", "lenet-_1.ckpt",  "lenet-1_.ckpt",
+        "lenet.ckpt",         "a.ckpt"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         touch(others[i], 10.0);
     }
@@ -502,6 +503,7 @@ static void test_the_prefix_rule(void **state)
         {"lenet", {"lenet5-1_1.ckpt"}, "lenet"}, /* the one digit behind the prefix is skipped */
         {"lenet", {"lenet57-1_1.ckpt"}, "lenet_8"},
         {"lenet", {"lenetX-1_1.ckpt"}, "lenet"},
+        {"lenet", {"lenetX7-1_1.ckpt"}, "lenet"},
         {"lenet", {"lenet\xc3\xa4-1_1.ckpt"}, "lenet"},
         {"lenet", {"lenet.12-1_1.ckpt"}, "lenet_13"},
         {"lenet", {"lenet_1x-1_1.ckpt"}, "lenet"},

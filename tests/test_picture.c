@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -171,7 +172,9 @@ static void test_a_disk_that_refuses(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
     assert_int_equal(code, MODEL_DISK);
     assert_int_not_equal(access(other, F_OK), 0);
-    /* tear_down's rmdir sees whether a temporary was left. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0); /* no temporary was left */
+    assert_int_equal(mkdir(folder, 0700), 0);
 }
 
 int main(void)
