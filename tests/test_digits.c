@@ -175,8 +175,9 @@ static void test_every_digit_is_on_the_sheet(void **state)
 
 /*
  * The picture nearest to the mean of its class: the simplest linear reader. It must find most (they
- * are digits) and miss many (they are not stencils). A trained linear model and LeNet5 take
- * minutes; their figures are in model/README.md.
+ * are digits) and miss many (they are not stencils). Measured by hand on 60,000 and 10,000 of seed
+ * 1: softmax regression 0.925; LeNet5 with the lab's settings, model seeds 1 to 5, 0.987 to 0.993
+ * after four epochs.
  */
 static void test_a_simple_reader_finds_most_but_not_all(void **state)
 {
