@@ -60,7 +60,8 @@ static void print_line(const struct log *log, const char *level, const char *tex
                          message ? message : json_string("(not UTF-8)")));
 }
 
-static void log_text(struct log *log, const char *level, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void log_text(struct log *log, const char *level,
+                                                           const char *format, va_list arguments)
 {
     char text[LINE_MAX_BYTES];
     vsnprintf(text, sizeof text, format, arguments);

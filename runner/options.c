@@ -158,7 +158,7 @@ static bool option_set(struct settings *settings, const struct option *option, c
         return true;
     }
     }
-    assert(!"every kind has a case");
+    assert(0 && "every kind has a case");
     return false;
 }
 

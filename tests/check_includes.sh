@@ -19,7 +19,7 @@ grep -nE '#include "(\.\./)*(storage|model)/' -r runner |
 one() {
   local files
   files=$(grep -lE "#include [<\"]($2)" -r "$1" | sort)
-  [ "$(wc -w <<<"$files")" -le 1 ] || fail "$1: more than one file includes $2: "$files
+  [ "$(wc -w <<<"$files")" -le 1 ] || fail "$1: more than one file includes $2: ${files//$'\n'/ }"
   [ -n "$files" ] || fail "$1: no file includes $2: is the rule out of date?"
 }
 one storage 'curl/'
