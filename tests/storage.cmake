@@ -1,4 +1,4 @@
-jobferry_test(test_copy LIBS storage SOURCES fake_store.c scratch.c)
+jobferry_test(test_copy LIBS storage SOURCES fake_store.c scratch.c scripted_server.c)
 jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio SOURCES scratch.c)
 jobferry_test(test_digest LIBS storage)
 jobferry_test(test_endpoint LIBS storage)

@@ -4,6 +4,7 @@
  */
 #include "fake_store.h"
 #include "scratch.h"
+#include "scripted_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -439,6 +440,39 @@ static void a_bit_flipped_always_is_an_integrity_failure(void **state)
     }
 }
 
+/* The same through S3's backend and HTTP: "hello" with another letter, whose MD5 is not the ETag's.
+ */
+static void a_bit_flipped_on_the_wire_is_found(void **state)
+{
+    struct world *world = *state;
+    struct storage_error err = {0};
+    struct storage *store = NULL;
+    static const char head[] = "200 OK\nETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhello";
+    static const char bad[] = "206 Partial Content\nContent-Range: bytes 0-4/5\n"
+                              "ETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhellO";
+    static const char good[] = "206 Partial Content\nContent-Range: bytes 0-4/5\n"
+                               "ETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhello";
+    for (int heals = 0; heals < 2; heals++) {
+        const struct script_step steps[] = {
+            {.expect = "HEAD /bucket/x", .answer = head},
+            {.expect = "GET /bucket/x", .answer = bad},
+            {.expect = "HEAD /bucket/x", .answer = head},
+            {.expect = "GET /bucket/x", .answer = heals ? good : bad}};
+        struct scripted_server *server = scripted_server_start(steps, 4);
+        struct storage_url url = {.kind = STORAGE_S3, .bucket = "bucket"};
+        struct storage_config config = {.access.endpoint = scripted_server_endpoint(server)};
+        assert_int_equal(storage_open(&store, &url, &config, &err), STORAGE_OK);
+        struct storage_copy copy =
+            make_copy(world, store, "x", world->local, scratch_path(world->folder, "x"));
+        assert_int_equal(storage_copy(&copy, NULL, &err), heals ? STORAGE_OK : STORAGE_INTEGRITY);
+        storage_close(store);
+        scripted_server_finish(server);
+        assert_int_equal(scratch_count(world->folder), heals);
+    }
+    check_file(world, "x", "hello", 5);
+    assert_int_equal(world->verified, STORAGE_VERIFIED_MD5);
+}
+
 static void a_changing_source_is_not_taken(void **state)
 {
     struct world *world = *state;
@@ -540,12 +574,14 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     struct storage_copy copy = make_copy(world, &world->fake->base, "", world->local, disk);
     enum storage_code code = storage_copy(&copy, &summary, &err);
     size_t left = scratch_count(disk);
+    long reads = world->fake->reads;
     umount(disk);
     free((char *)disk);
     assert_int_equal(code, STORAGE_DISK);
     assert_int_equal(err.system_errno, ENOSPC);
     assert_int_equal(summary.failed, 2);
-    assert_int_equal(left, 1); /* the small one, and no temporary file */
+    assert_int_equal(left, 1);  /* the small one, and no temporary file */
+    assert_int_equal(reads, 2); /* room for the big one was asked for before it was read */
 }
 
 /* ---- limits --------------------------------------------------------------------------------- */
@@ -639,6 +675,7 @@ int main(void)
         TEST(another_tools_part_size_is_guessed),
         TEST(a_bit_flipped_once_is_read_again),
         TEST(a_bit_flipped_always_is_an_integrity_failure),
+        TEST(a_bit_flipped_on_the_wire_is_found),
         TEST(a_changing_source_is_not_taken),
         TEST(one_failure_does_not_stop_the_others),
         TEST(a_failed_upload_is_aborted),

@@ -307,12 +307,19 @@ static void connections_are_kept_and_used_again(void **state)
 static void a_dead_connection_costs_no_failure(void **state)
 {
     struct world *world = *state;
-    static const char *const methods[] = {"GET", "PUT", "HEAD"};
-    for (size_t i = 0; i < 6; i++) {
-        assert_int_equal(perform(world, "GET", "/last"), STORAGE_OK);
-        assert_int_equal(perform(world, methods[i % 3], "/ok"), STORAGE_OK);
+    static const char *const methods[] = {"GET", "PUT", "HEAD", "PUT"};
+    static const size_t sizes[] = {0, 10, 0, 1000 * 1000}; /* the last breaks in the sending */
+    char *body = calloc(1, 1000 * 1000);
+    for (size_t i = 0; i < 16; i++) {
+        struct http_request request = {.method = methods[i % 4],
+                                       .url = wire_server_url(world->server, "/ok"),
+                                       .body = sizes[i % 4] ? body : NULL,
+                                       .body_size = sizes[i % 4]};
+        assert_int_equal(perform(world, "GET", i < 8 ? "/last" : "/last-reset"), STORAGE_OK);
+        assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
         assert_int_equal(world->response.status, 200);
     }
+    free(body);
 }
 
 struct job {
@@ -394,6 +401,21 @@ static void a_stop_ends_all_that_is_under_way(void **state)
     assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
 }
 
+static void proxies_are_used_but_not_for_link_local(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(setenv("http_proxy", wire_server_url(world->server, ""), 1), 0);
+    struct http_request request = {
+        .method = "GET", .url = "http://somewhere.invalid/ok", .deadline_ms = 2000};
+    http_perform(world->http, &request, &world->response, NULL);
+    assert_int_equal(wire_server_requests(world->server), 1);
+    request.url = "http://169.254.77.77:9/ok"; /* nobody's address */
+    request.deadline_ms = 200;
+    http_perform(world->http, &request, &world->response, NULL);
+    assert_int_equal(wire_server_requests(world->server), 1);
+    unsetenv("http_proxy");
+}
+
 /* ---- TLS: only beside a MinIO started with --tls -------------------------------------------- */
 
 static void certificates_are_verified(void **state)
@@ -443,6 +465,7 @@ int main(void)
         TEST(a_dead_connection_costs_no_failure),
         TEST(requests_in_flight_have_a_cap),
         TEST(a_stop_ends_all_that_is_under_way),
+        TEST(proxies_are_used_but_not_for_link_local),
     };
     const struct CMUnitTest tls_tests[] = {TEST(certificates_are_verified)};
     return getenv("MINIO_CA_FILE") ? cmocka_run_group_tests(tls_tests, NULL, NULL)

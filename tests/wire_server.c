@@ -22,7 +22,8 @@ struct connection {
     struct wire_server *server;
     pthread_t thread;
     int fd;
-    bool dying; /* the next request gets no answer */
+    bool dying;  /* the next request gets no answer */
+    bool resets; /* and the connection is not even closed in order */
 };
 
 struct wire_server {
@@ -177,8 +178,9 @@ static bool answer(struct connection *connection, const struct request *request)
         send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
         usleep(50000); /* so that the bytes arrive before the reset */
         reset(fd);
-    } else if (strcmp(request->path, "/last") == 0) { /* the next request here gets nothing */
+    } else if (strncmp(request->path, "/last", 5) == 0) { /* the next request here gets nothing */
         connection->dying = true;
+        connection->resets = strcmp(request->path, "/last-reset") == 0;
         return send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
     }
     return false;
@@ -191,6 +193,9 @@ static void *serve(void *context)
     while (read_head(connection->fd, request)) {
         atomic_fetch_add(&connection->server->requests, 1);
         if (connection->dying) {
+            if (connection->resets) {
+                reset(connection->fd);
+            }
             break;
         }
         if (strcmp(request->path, "/denied-early") == 0) {
