@@ -1,17 +1,23 @@
 jobferry_test(test_checkpoint LIBS model LABELS model SOURCES checkpoint_fixture.c)
 jobferry_test(test_checkpoint_foreign LIBS model ZLIB::ZLIB LABELS model SOURCES checkpoint_fixture.c)
-jobferry_test(test_checkpointer LIBS model LABELS model)
+jobferry_test(test_checkpointer LIBS model LABELS model threads)
 jobferry_test(test_dataset LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_digits LIBS model LABELS model)
+jobferry_test(test_evaluate LIBS model ZLIB::ZLIB m LABELS model threads
+  SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_format LIBS model LABELS model)
 jobferry_test(test_idx LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_layers LIBS model LABELS model)
 jobferry_test(test_lenet LIBS model LABELS model)
 jobferry_test(test_mindspore LIBS model m LABELS model SOURCES lab_fixture.c)
 jobferry_test(test_mnist LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+jobferry_test(test_order LIBS model LABELS model)
 jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
-jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
-jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model threads SOURCES mnist_fixture.c)
+jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model threads
+  SOURCES mnist_fixture.c training_fixture.c)
+jobferry_test(test_train_callbacks LIBS model ZLIB::ZLIB LABELS model threads
+  SOURCES mnist_fixture.c training_fixture.c)
 
 # Writes a checkpoint for tests/mindspore/load_ours.py, which is run by hand.
 add_executable(mindspore_ours mindspore_ours.c lab_fixture.c)
