@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "checkpoint.h"
+#include "gzip.h"
 #include "model_error.h"
 
 #include "model_banned.h"
@@ -266,9 +266,9 @@ static enum model_code add_tensor(struct reading *reading, struct wire_entry *en
  */
 static bool sum_fits(const struct reading *reading)
 {
-    uLong crc = crc32_z(0, reading->data, reading->start);
+    uint32_t crc = gzip_crc32(0, reading->data, reading->start);
     size_t size = 0;
-    uint8_t *expected = checkpoint_sum_pack(reading->chunks, (uint32_t)crc, &size);
+    uint8_t *expected = checkpoint_sum_pack(reading->chunks, crc, &size);
     bool fits = expected && size == reading->position - reading->start &&
                 memcmp(expected, reading->data + reading->start, size) == 0;
     free(expected);
@@ -334,11 +334,11 @@ static enum model_code check_trailer(struct reading *reading)
     for (size_t i = 2; i < TRAILER_NUMBER; i++) {
         told = told << 8 | number[i];
     }
-    uLong crc = crc32_z(0, reading->data, reading->size);
+    uint32_t crc = gzip_crc32(0, reading->data, reading->size);
     if (!fits || told != crc) {
         return model_fail(reading->err, MODEL_CORRUPT,
                           "read checkpoint %s: its crc_num trailer says %08" PRIx64
-                          ", its bytes have CRC-32 %08lx",
+                          ", its bytes have CRC-32 %08" PRIx32,
                           reading->path, told, crc);
     }
     reading->checkpoint->completeness = MODEL_VERIFIED_TRAILER;

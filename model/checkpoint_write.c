@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "atomic_file.h"
 #include "checkpoint.h"
+#include "gzip.h"
 #include "model_error.h"
 
 #include "model_banned.h"
@@ -14,7 +14,7 @@
 struct writing {
     struct atomic_file file;
     uint64_t chunks;
-    uLong crc32;
+    uint32_t crc32;
     struct model_error *err;
 };
 
@@ -25,7 +25,7 @@ static enum model_code write_chunk(struct writing *writing, uint8_t *bytes, size
                           writing->file.path);
     }
     writing->chunks++;
-    writing->crc32 = crc32_z(writing->crc32, bytes, size);
+    writing->crc32 = gzip_crc32(writing->crc32, bytes, size);
     enum model_code code = atomic_file_write(&writing->file, bytes, size, writing->err);
     free(bytes);
     return code;
@@ -90,7 +90,7 @@ static enum model_code write_all(struct writing *writing, const struct model *mo
     }
     if (code == MODEL_OK) {
         size_t size = 0;
-        uint8_t *sum = checkpoint_sum_pack(writing->chunks, (uint32_t)writing->crc32, &size);
+        uint8_t *sum = checkpoint_sum_pack(writing->chunks, writing->crc32, &size);
         code = write_chunk(writing, sum, size);
     }
     return code;

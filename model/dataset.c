@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
+#include "gzip.h"
 #include "idx.h"
 #include "model_error.h"
 #include "resize.h"
@@ -87,8 +87,8 @@ static void binarize_pixels(struct model_dataset *dataset)
 
 static uint32_t sum_of(const struct model_dataset *dataset)
 {
-    uLong sum = crc32_z(0, dataset->images, dataset->count * IMAGE_SIZE);
-    return (uint32_t)crc32_z(sum, dataset->labels, dataset->count);
+    uint32_t sum = gzip_crc32(0, dataset->images, dataset->count * IMAGE_SIZE);
+    return gzip_crc32(sum, dataset->labels, dataset->count);
 }
 
 enum model_code model_dataset_open(struct model_dataset **out, const char *folder,

@@ -6,37 +6,24 @@
  */
 #include "digits.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <zlib.h>
 
 #include "atomic_file.h"
+#include "gzip.h"
 #include "model_error.h"
 
 #include "model_banned.h"
 
 enum {
     COUNT_MAX = 10000000, /* digits of a split: 7.84 GB before compression */
-    OUTPUT_SIZE = 1 << 16,
-    GZIP_WINDOW = 15 + 16, /* zlib: largest window, gzip's header (no name, no time) */
-    GZIP_MEMORY = 9,
     IDX_IMAGES = 2051,
     IDX_LABELS = 2049
 };
 
 /* Digits of the test split have streams of their own. */
 #define TEST_STREAM (UINT64_C(1) << 32)
-
-/* A gzip file being written. */
-struct packer {
-    struct atomic_file file;
-    z_stream stream;
-    uint8_t output[OUTPUT_SIZE];
-    struct model_error *err;
-};
 
 struct split {
     const char *folder; /* "train", "test" */
@@ -47,41 +34,22 @@ struct split {
     uint64_t stream;
 };
 
-/* Compresses size bytes, or with Z_FINISH ends the file. */
-static enum model_code pack(struct packer *packer, const void *data, size_t size, int flush)
-{
-    assert(size <= UINT_MAX);
-    packer->stream.next_in = (z_const Bytef *)data;
-    packer->stream.avail_in = (uInt)size;
-    do {
-        packer->stream.next_out = packer->output;
-        packer->stream.avail_out = OUTPUT_SIZE;
-        int result = deflate(&packer->stream, flush);
-        assert(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR);
-        (void)result;
-        enum model_code code = atomic_file_write(
-            &packer->file, packer->output, OUTPUT_SIZE - packer->stream.avail_out, packer->err);
-        if (code != MODEL_OK) {
-            return code;
-        }
-    } while (packer->stream.avail_out == 0);
-    return MODEL_OK;
-}
-
 /* IDX numbers are big-endian. */
-static enum model_code pack_number(struct packer *packer, size_t number)
+static enum model_code pack_number(struct gzip_writer *writer, size_t number,
+                                   struct model_error *err)
 {
     const uint8_t bytes[] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
                              (uint8_t)(number >> 8), (uint8_t)number};
-    return pack(packer, bytes, sizeof bytes, Z_NO_FLUSH);
+    return gzip_writer_add(writer, bytes, sizeof bytes, err);
 }
 
-static enum model_code pack_images(struct packer *packer, const struct split *split)
+static enum model_code pack_images(struct gzip_writer *writer, const struct split *split,
+                                   struct model_error *err)
 {
     const size_t header[] = {IDX_IMAGES, split->count, MODEL_IDX_SIDE, MODEL_IDX_SIDE};
     enum model_code code = MODEL_OK;
     for (size_t i = 0; i < 4 && code == MODEL_OK; i++) {
-        code = pack_number(packer, header[i]);
+        code = pack_number(writer, header[i], err);
     }
     for (size_t i = 0; i < split->count && code == MODEL_OK; i++) {
         uint8_t pixels[DIGIT_PIXELS];
@@ -89,28 +57,31 @@ static enum model_code pack_images(struct packer *packer, const struct split *sp
         random_init(&random, split->seed, split->stream + i);
         unsigned digit = (unsigned)random_below(&random, MODEL_CLASSES);
         digit_draw(pixels, digit, &random);
-        code = pack(packer, pixels, sizeof pixels, Z_NO_FLUSH);
+        code = gzip_writer_add(writer, pixels, sizeof pixels, err);
     }
     return code;
 }
 
-static enum model_code pack_labels(struct packer *packer, const struct split *split)
+static enum model_code pack_labels(struct gzip_writer *writer, const struct split *split,
+                                   struct model_error *err)
 {
-    enum model_code code = pack_number(packer, IDX_LABELS);
+    enum model_code code = pack_number(writer, IDX_LABELS, err);
     if (code == MODEL_OK) {
-        code = pack_number(packer, split->count);
+        code = pack_number(writer, split->count, err);
     }
     for (size_t i = 0; i < split->count && code == MODEL_OK; i++) {
         struct random random;
         random_init(&random, split->seed, split->stream + i);
         uint8_t label = (uint8_t)random_below(&random, MODEL_CLASSES);
-        code = pack(packer, &label, 1, Z_NO_FLUSH);
+        code = gzip_writer_add(writer, &label, 1, err);
     }
     return code;
 }
 
 static enum model_code write_idx(const char *folder, const struct split *split, const char *name,
-                                 enum model_code (*content)(struct packer *, const struct split *),
+                                 enum model_code (*content)(struct gzip_writer *,
+                                                            const struct split *,
+                                                            struct model_error *),
                                  struct model_error *err)
 {
     char path[PATH_MAX];
@@ -118,26 +89,15 @@ static enum model_code write_idx(const char *folder, const struct split *split, 
     if (length < 0 || (size_t)length >= sizeof path) {
         return model_fail_errno(err, "write digits to", folder, ENAMETOOLONG);
     }
-    struct packer *packer = calloc(1, sizeof *packer);
-    if (!packer || deflateInit2(&packer->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW,
-                                GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
-        free(packer);
-        return model_fail(err, MODEL_BUG, "write digits to %s: no memory", path);
-    }
-    packer->err = err;
-    enum model_code code = atomic_file_open(&packer->file, path, err);
+    struct gzip_writer *writer = NULL;
+    enum model_code code = gzip_writer_open(&writer, path, err);
     if (code == MODEL_OK) {
-        code = content(packer, split);
+        code = content(writer, split, err);
     }
     if (code == MODEL_OK) {
-        code = pack(packer, NULL, 0, Z_FINISH);
+        code = gzip_writer_commit(writer, err);
     }
-    if (code == MODEL_OK) {
-        code = atomic_file_commit(&packer->file, err);
-    }
-    atomic_file_release(&packer->file);
-    deflateEnd(&packer->stream);
-    free(packer);
+    gzip_writer_free(writer);
     return code;
 }
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
+#include "gzip.h"
 #include "model_error.h"
 
 #include "model_banned.h"
@@ -98,61 +98,6 @@ enum model_code idx_find(char *out, size_t size, const char *folder, enum model_
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* An open file and how far into its content we are. */
-struct reader {
-    gzFile file;
-    const char *path;
-    const struct idx_format *format;
-    size_t offset; /* bytes of content read */
-};
-
-/* What stopped a read, as one sentence; wanted is the content's size if the file were whole. */
-static enum model_code fail_read(const struct reader *reader, size_t wanted,
-                                 struct model_error *err)
-{
-    int zlib_code = Z_OK;
-    const char *text = gzerror(reader->file, &zlib_code);
-    if (zlib_code == Z_ERRNO) {
-        return model_fail_errno(err, "reading", reader->path, errno);
-    }
-    long long gzip_offset = gzoffset(reader->file);
-    if (zlib_code == Z_BUF_ERROR) {
-        return model_fail(err, MODEL_DATA,
-                          "reading %s: the gzip data is cut short at byte %lld, after %zu bytes of "
-                          "content",
-                          reader->path, gzip_offset, reader->offset);
-    }
-    if (zlib_code == Z_MEM_ERROR) {
-        return model_fail(err, MODEL_BUG, "reading %s: no memory", reader->path);
-    }
-    if (zlib_code != Z_OK && zlib_code != Z_STREAM_END) {
-        const char *reason = strstr(text, ": ");
-        return model_fail(err, MODEL_DATA,
-                          "reading %s: the gzip data is damaged before byte %lld: %s", reader->path,
-                          gzip_offset, reason ? reason + 2 : text);
-    }
-    return model_fail(err, MODEL_DATA, "reading %s: the file ends at byte %zu of %zu", reader->path,
-                      reader->offset, wanted);
-}
-
-/* Reads up to size bytes into out; *got is less only at the end of the content or a fault. */
-static void read_some(struct reader *reader, void *out, size_t size, size_t *got)
-{
-    enum {
-        PIECE = 1 << 20
-    };
-    *got = 0;
-    while (*got < size) {
-        size_t left = size - *got;
-        int rc = gzread(reader->file, (char *)out + *got, left < PIECE ? (unsigned)left : PIECE);
-        if (rc <= 0) {
-            break;
-        }
-        *got += (size_t)rc;
-    }
-    reader->offset += *got;
-}
-
 static uint32_t big_endian(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
@@ -160,19 +105,18 @@ static uint32_t big_endian(const uint8_t *bytes)
 }
 
 /* Reads and checks the header; *count gets the number of items. */
-static enum model_code read_header(struct reader *reader, size_t *count, struct model_error *err)
+static enum model_code read_header(struct gzip_reader *reader, const struct idx_format *format,
+                                   size_t *count, struct model_error *err)
 {
-    const struct idx_format *format = reader->format;
     uint8_t header[16] = {0};
-    size_t got;
-    read_some(reader, header, format->header_size, &got);
+    size_t got = gzip_read(reader, header, format->header_size);
     if (got >= 4 && big_endian(header) != format->magic) {
         return model_fail(err, MODEL_DATA,
                           "reading %s: the magic number at byte 0 is 0x%08x, not 0x%08x of IDX %s",
                           reader->path, big_endian(header), format->magic, format->what);
     }
     if (got < format->header_size) {
-        return fail_read(reader, format->header_size, err);
+        return gzip_fail(reader, format->header_size, err);
     }
     uint32_t items = big_endian(header + 4);
     if (items < 1 || items > IDX_COUNT_MAX) {
@@ -193,13 +137,13 @@ static enum model_code read_header(struct reader *reader, size_t *count, struct 
 }
 
 /* Reads count items into fresh memory that doubles as bytes arrive. */
-static enum model_code read_items(struct reader *reader, size_t count, uint8_t **bytes,
-                                  struct model_error *err)
+static enum model_code read_items(struct gzip_reader *reader, const struct idx_format *format,
+                                  size_t count, uint8_t **bytes, struct model_error *err)
 {
     enum {
         FIRST_CAPACITY = 1 << 20
     };
-    size_t wanted = count * reader->format->item_size;
+    size_t wanted = count * format->item_size;
     size_t capacity = 0;
     size_t have = 0;
     while (have < wanted) {
@@ -211,41 +155,22 @@ static enum model_code read_items(struct reader *reader, size_t count, uint8_t *
                               capacity);
         }
         *bytes = grown;
-        size_t got;
-        read_some(reader, grown + have, capacity - have, &got);
-        have += got;
+        have += gzip_read(reader, grown + have, capacity - have);
         if (have < capacity) {
-            return fail_read(reader, reader->format->header_size + wanted, err);
+            return gzip_fail(reader, format->header_size + wanted, err);
         }
     }
     return MODEL_OK;
 }
 
-/* The content must end here, and gzip's own check must hold. */
-static enum model_code read_end(struct reader *reader, struct model_error *err)
-{
-    size_t size = reader->offset;
-    uint8_t extra;
-    size_t got;
-    read_some(reader, &extra, 1, &got);
-    if (got > 0) {
-        return model_fail(err, MODEL_DATA,
-                          "reading %s: the file goes on after byte %zu, where its header ends it",
-                          reader->path, size);
-    }
-    int zlib_code = Z_OK;
-    gzerror(reader->file, &zlib_code);
-    return zlib_code == Z_OK ? MODEL_OK : fail_read(reader, size, err);
-}
-
-static enum model_code check_labels(const struct reader *reader, const uint8_t *labels,
-                                    size_t count, struct model_error *err)
+static enum model_code check_labels(const char *path, const uint8_t *labels, size_t count,
+                                    struct model_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         if (labels[i] >= MODEL_CLASSES) {
-            return model_fail(
-                err, MODEL_DATA, "reading %s: the label at byte %zu is %u; it must be 0 to %d",
-                reader->path, reader->format->header_size + i, labels[i], MODEL_CLASSES - 1);
+            return model_fail(err, MODEL_DATA,
+                              "reading %s: the label at byte %zu is %u; it must be 0 to %d", path,
+                              formats[IDX_LABELS].header_size + i, labels[i], MODEL_CLASSES - 1);
         }
     }
     return MODEL_OK;
@@ -258,24 +183,25 @@ enum model_code idx_read(uint8_t **bytes, size_t *count, const char *path, enum 
     *count = 0;
     size_t items = 0;
     uint8_t *read = NULL;
-    errno = 0;
-    struct reader reader = {.file = gzopen(path, "rbe"), .path = path, .format = &formats[kind]};
-    if (!reader.file) {
-        return model_fail_errno(err, "opening", path, errno ? errno : ENOMEM);
-    }
-    enum model_code code = read_header(&reader, &items, err);
+    const struct idx_format *format = &formats[kind];
+    struct gzip_reader reader = {.file = NULL};
+    enum model_code code = gzip_open(&reader, path, err);
     if (code != MODEL_OK) {
         goto done;
     }
-    code = read_items(&reader, items, &read, err);
+    code = read_header(&reader, format, &items, err);
     if (code != MODEL_OK) {
         goto done;
     }
-    code = read_end(&reader, err);
+    code = read_items(&reader, format, items, &read, err);
     if (code != MODEL_OK) {
         goto done;
     }
-    code = kind == IDX_LABELS ? check_labels(&reader, read, items, err) : MODEL_OK;
+    code = gzip_end(&reader, err);
+    if (code != MODEL_OK) {
+        goto done;
+    }
+    code = kind == IDX_LABELS ? check_labels(path, read, items, err) : MODEL_OK;
     if (code != MODEL_OK) {
         goto done;
     }
@@ -284,6 +210,6 @@ enum model_code idx_read(uint8_t **bytes, size_t *count, const char *path, enum 
     read = NULL;
 done:
     free(read);
-    gzclose_r(reader.file);
+    gzip_close(&reader);
     return code;
 }

@@ -4,9 +4,9 @@
  *   images  00 00 08 03 | count | rows | columns | count·rows·columns bytes, row by row
  *   labels  00 00 08 01 | count | count bytes          (numbers are big-endian, 32 bits)
  *
- * as on Y. LeCun's MNIST page. Plain or gzipped is told by the first bytes, not by the name (zlib's
- * gzread). The header is checked before anything is believed, memory grows only as bytes arrive, so
- * a small file that promises much costs little.
+ * as on Y. LeCun's MNIST page. Plain or gzipped is told by the first bytes, not by the name
+ * (gzip.h). The header is checked before anything is believed, memory grows only as bytes arrive,
+ * so a small file that promises much costs little.
  *
  * Faults are MODEL_DATA with one line that names the file and the byte offset: in the IDX content,
  * unpacked; in the file itself where it is gzip that is broken.

@@ -29,7 +29,7 @@ one storage 'isa-l'
 one model 'cblas'
 one model 'cairo'
 one model 'protobuf-c/|ckpt\.pb-c'
-
+one model 'zlib'
 
 # Libraries neither print, exit, nor read the environment.
 grep -nE '\b(printf|puts|exit|_exit|abort|getenv|perror) ?\(|std(out|err)' -r storage model \
