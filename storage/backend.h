@@ -27,9 +27,10 @@ struct upload {
 struct backend {
     enum storage_code (*stat)(struct storage *store, const char *key, struct storage_info *info,
                               struct storage_error *err);
+    /* As storage_read. whole: these bytes should be all, so the store's sum of them is wanted. */
     enum storage_code (*read)(struct storage *store, const char *key, uint64_t offset, void *data,
-                              size_t size, const char *etag, size_t *got, struct storage_info *info,
-                              struct storage_error *err);
+                              size_t size, bool whole, const char *etag, size_t *got,
+                              struct storage_info *info, struct storage_error *err);
     enum storage_code (*remove)(struct storage *store, const char *key, struct storage_error *err);
     enum storage_code (*remove_batch)(struct storage *store, const char *const *keys, size_t count,
                                       size_t *removed, struct storage_error *err);
@@ -40,6 +41,7 @@ struct backend {
      * An upload: begin, parts numbered from 1 in any order and from several threads, then complete
      * or abort, which both free it. Nothing is visible under key before complete returns OK; after
      * abort, or a failed complete, key is as it was. crc32 is that of the part, or of the whole.
+     * When one part is the whole, its data is borrowed until complete or abort.
      */
     enum storage_code (*upload_begin)(struct upload **upload, struct storage *store,
                                       const char *key, const struct upload_plan *plan,

@@ -219,5 +219,8 @@ enum storage_code storage_copy(const struct storage_copy *copy, struct storage_s
         *summary = engine.summary;
     }
     copy_engine_release(&engine);
+    if (code == STORAGE_OK && err) {
+        memset(err, 0, sizeof *err); /* what looking at the source may have left there */
+    }
     return code;
 }

@@ -174,8 +174,9 @@ static enum storage_code read_part(struct copy_worker *worker, const struct copy
     if (size == 0) {
         return STORAGE_OK; /* there is no such range to ask for */
     }
-    enum storage_code code = source->backend->read(source, object->source, offset, worker->buffer,
-                                                   size, object->info.etag, &got, info, err);
+    enum storage_code code =
+        source->backend->read(source, object->source, offset, worker->buffer, size,
+                              object->part_count == 1, object->info.etag, &got, info, err);
     if (code != STORAGE_OK) {
         return code;
     }

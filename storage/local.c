@@ -83,10 +83,12 @@ static enum storage_code read_range(int fd, const char *key, uint64_t offset, vo
 }
 
 static enum storage_code local_read(struct storage *store, const char *key, uint64_t offset,
-                                    void *data, size_t size, const char *etag, size_t *got,
-                                    struct storage_info *info, struct storage_error *err)
+                                    void *data, size_t size, bool whole, const char *etag,
+                                    size_t *got, struct storage_info *info,
+                                    struct storage_error *err)
 {
     (void)store;
+    (void)whole;
     enum storage_code code = STORAGE_OK;
     struct stat before;
     struct stat after;

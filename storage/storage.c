@@ -91,7 +91,7 @@ enum storage_code storage_read(struct storage *store, const char *key, uint64_t 
                                struct storage_info *info, struct storage_error *err)
 {
     *got = 0;
-    return store->backend->read(store, key, offset, data, size, etag, got, info, err);
+    return store->backend->read(store, key, offset, data, size, false, etag, got, info, err);
 }
 
 enum storage_code storage_get(struct storage *store, const char *key, size_t size_max, char **data,

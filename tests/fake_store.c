@@ -159,8 +159,9 @@ static enum storage_code serve(struct fake_store *fake, const struct fake_object
 }
 
 static enum storage_code fake_read(struct storage *store, const char *key, uint64_t offset,
-                                   void *data, size_t size, const char *etag, size_t *got,
-                                   struct storage_info *info, struct storage_error *err)
+                                   void *data, size_t size, bool whole, const char *etag,
+                                   size_t *got, struct storage_info *info,
+                                   struct storage_error *err)
 {
     struct fake_store *fake = (struct fake_store *)store;
     enum storage_code code = STORAGE_NOT_FOUND;
@@ -179,6 +180,7 @@ static enum storage_code fake_read(struct storage *store, const char *key, uint6
         code = serve(fake, object, offset, data, size, etag, got, err);
         if (info) {
             fill_info(object, info);
+            info->has_crc32 = info->has_crc32 && whole; /* as stores do it */
         }
         if (fake->change_key && strcmp(fake->change_key, key) == 0) {
             object->etag[0] = object->etag[0] == 'f' ? 'e' : 'f';

@@ -102,9 +102,9 @@ static void a_bit_flipped_on_the_wire_is_found(void **state)
     struct storage_error err = {0};
     struct storage *store = NULL;
     static const char head[] = "200 OK\nETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhello";
-    static const char bad[] = "206 Partial Content\nContent-Range: bytes 0-4/5\n"
+    static const char bad[] = "200 OK\n"
                               "ETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhellO";
-    static const char good[] = "206 Partial Content\nContent-Range: bytes 0-4/5\n"
+    static const char good[] = "200 OK\n"
                                "ETag: \"5d41402abc4b2a76b9719d911017c592\"\n\nhello";
     for (int heals = 0; heals < 2; heals++) {
         const struct script_step steps[] = {

@@ -164,13 +164,7 @@ enum storage_code s3_upload_part(struct upload *base, unsigned number, const voi
     if (is_whole) {
         assert(number == 1 && !upload->whole);
         upload->is_whole = true;
-        upload->whole = size > 0 ? malloc(size) : NULL;
-        if (size > 0 && !upload->whole) {
-            return upload_fail(upload, STORAGE_BUG, "no memory", err);
-        }
-        if (size > 0) {
-            memcpy(upload->whole, data, size);
-        }
+        upload->whole = size > 0 ? data : NULL;
         upload->whole_size = size;
         upload->whole_crc32 = crc32;
         return STORAGE_OK;
@@ -445,6 +439,5 @@ void s3_upload_abort(struct upload *base)
     }
     pthread_mutex_destroy(&upload->lock);
     free(upload->parts);
-    free(upload->whole);
     free(upload);
 }

@@ -196,8 +196,8 @@ static enum storage_code check_range(struct s3_store *store, const struct s3_req
 }
 
 enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
-                          size_t size, const char *etag, size_t *got, struct storage_info *info,
-                          struct storage_error *err)
+                          size_t size, bool whole, const char *etag, size_t *got,
+                          struct storage_info *info, struct storage_error *err)
 {
     struct s3_store *store = (struct s3_store *)base;
     struct http_response response;
@@ -211,8 +211,10 @@ enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset
         return read_behind_end(store, &get, UINT64_MAX, etag, info, err);
     }
     get.sink_size = size;
-    snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, offset + size - 1);
-    headers[get.header_count++] = (struct sign_pair){"Range", range};
+    if (!whole) { /* with a range no store sends the sum of the whole */
+        snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, offset + size - 1);
+        headers[get.header_count++] = (struct sign_pair){"Range", range};
+    }
     if (etag && *etag) {
         snprintf(match, sizeof match, "\"%s\"", etag);
         headers[get.header_count++] = (struct sign_pair){"If-Match", match};

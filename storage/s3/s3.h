@@ -106,8 +106,8 @@ void s3_name_error(const struct s3_store *store, const struct s3_request *reques
 enum storage_code s3_stat(struct storage *base, const char *key, struct storage_info *info,
                           struct storage_error *err);
 enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
-                          size_t size, const char *etag, size_t *got, struct storage_info *info,
-                          struct storage_error *err);
+                          size_t size, bool whole, const char *etag, size_t *got,
+                          struct storage_info *info, struct storage_error *err);
 enum storage_code s3_remove(struct storage *base, const char *key, struct storage_error *err);
 enum storage_code s3_remove_batch(struct storage *base, const char *const *keys, size_t count,
                                   size_t *removed, struct storage_error *err);

@@ -26,7 +26,7 @@ struct s3_upload {
     char key[STORAGE_KEY_MAX + 1];
     char mtime[32]; /* "": none */
 
-    void *whole; /* a copy of the only part */
+    const void *whole; /* the only part, borrowed until it is completed */
     size_t whole_size;
     uint32_t whole_crc32;
     bool is_whole;
