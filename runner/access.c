@@ -1,10 +1,10 @@
-#include "access.h"
+#include "runner/access.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 static const char *first_of(const char *a, const char *b)
 {

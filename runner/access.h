@@ -8,9 +8,9 @@
 #ifndef RUNNER_ACCESS_H
 #define RUNNER_ACCESS_H
 
-#include "log.h"
-#include "profile.h"
-#include "settings.h"
+#include "runner/log.h"
+#include "runner/profile.h"
+#include "runner/settings.h"
 
 enum side {
     SIDE_DATA, /* where things come from */

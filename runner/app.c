@@ -1,10 +1,10 @@
-#include "app.h"
+#include "runner/app.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum exit_code app_fail_storage(struct app *app, const struct storage_error *err)
 {

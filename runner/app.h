@@ -5,9 +5,9 @@
 #ifndef RUNNER_APP_H
 #define RUNNER_APP_H
 
-#include "access.h"
-#include "log.h"
-#include "options.h"
+#include "runner/access.h"
+#include "runner/log.h"
+#include "runner/options.h"
 
 #include <stdatomic.h>
 

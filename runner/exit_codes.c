@@ -1,6 +1,6 @@
-#include "exit_codes.h"
+#include "runner/exit_codes.h"
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum exit_code exit_code_of_storage(enum storage_code code)
 {

@@ -1,10 +1,10 @@
-#include "json_line.h"
+#include "runner/json_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 void json_line_print(json_t *object)
 {

@@ -1,4 +1,4 @@
-#include "log.h"
+#include "runner/log.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum {
     LINE_MAX_BYTES = 4096

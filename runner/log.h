@@ -8,7 +8,7 @@
 #ifndef RUNNER_LOG_H
 #define RUNNER_LOG_H
 
-#include "exit_codes.h"
+#include "runner/exit_codes.h"
 
 #include <pthread.h>
 #include <stdbool.h>

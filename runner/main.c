@@ -1,6 +1,6 @@
 /* main.c - picks the command, wires signals to two flags, and turns its code into the process's. */
-#include "commands/commands.h"
-#include "version.h"
+#include "runner/commands/commands.h"
+#include "runner/version.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 struct command {
     const char *name; /* two words where there is a sub-command */

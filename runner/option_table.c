@@ -2,11 +2,11 @@
  * option_table.c - every option: name, kind, who takes it, default, bounds, help. Nothing else in
  * the project names an option's default.
  */
-#include "options.h"
+#include "runner/options.h"
 
 #include <float.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 #define AT(member) offsetof(struct settings, member)
 

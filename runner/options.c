@@ -1,4 +1,4 @@
-#include "options.h"
+#include "runner/options.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 /* Option names are compared with '-' and '_' as one. */
 static bool name_equal(const char *table, const char *word, size_t length)

@@ -8,7 +8,7 @@
 #ifndef RUNNER_OPTIONS_H
 #define RUNNER_OPTIONS_H
 
-#include "settings.h"
+#include "runner/settings.h"
 
 #include <stdio.h>
 

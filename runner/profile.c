@@ -1,10 +1,10 @@
-#include "profile.h"
+#include "runner/profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum {
     FILE_MAX_BYTES = 1024 * 1024

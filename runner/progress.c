@@ -1,11 +1,11 @@
-#include "progress.h"
+#include "runner/progress.h"
 
-#include "app.h"
+#include "runner/app.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 void progress_init(struct progress *progress, const char *verb, struct log *log)
 {

@@ -5,7 +5,7 @@
 #ifndef RUNNER_PROGRESS_H
 #define RUNNER_PROGRESS_H
 
-#include "log.h"
+#include "runner/log.h"
 
 struct progress {
     const char *verb; /* "copying" */

@@ -1,4 +1,4 @@
-#include "version.h"
+#include "runner/version.h"
 
 const char *jobferry_version(void)
 {

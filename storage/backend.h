@@ -9,7 +9,7 @@
 #ifndef STORAGE_BACKEND_H
 #define STORAGE_BACKEND_H
 
-#include "storage.h"
+#include "storage/storage.h"
 
 /* What an upload may know beforehand. */
 struct upload_plan {

@@ -1,11 +1,11 @@
-#include "storage_error.h"
+#include "storage/storage_error.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 static const char *const code_texts[] = {
 #define STORAGE_CODE_TEXT(id, name, text) [STORAGE_##id] = text,

@@ -2,10 +2,10 @@
  * storage.c - the public functions on one object or listing: checks, and dispatch to the backend.
  * Copies are in copy.c.
  */
-#include "storage.h"
+#include "storage/storage.h"
 
-#include "backend.h"
-#include "storage_error.h"
+#include "storage/backend.h"
+#include "storage/storage_error.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     PUT_PART = 64 * 1024 * 1024,    /* bytes; what fits is one request */

@@ -3,7 +3,7 @@
 #ifndef STORAGE_ERROR_H
 #define STORAGE_ERROR_H
 
-#include "storage.h"
+#include "storage/storage.h"
 
 /*
  * Clears *err (NULL is fine), sets code and the formatted message, returns code. The message says

@@ -7,7 +7,7 @@ shift
 status=0
 while read -r header; do
   if ! printf '#include "%s"\ntypedef int unit_is_not_empty;\n' "$header" | "$compiler" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror \
-    -fsyntax-only -I. -I"$(dirname "$header")" -I"$(cut -d / -f 1 <<<"$header")" "$@" -x c -; then
+    -fsyntax-only -I. -I"$(dirname "$header")" "$@" -x c -; then
     echo "$header does not compile alone"
     status=1
   fi

@@ -1,7 +1,7 @@
 #include "fake_store.h"
 
-#include "storage/crc.h"
-#include "storage/digest.h"
+#include "storage/base/crc.h"
+#include "storage/base/digest.h"
 #include "storage/storage_error.h"
 
 #include <assert.h>

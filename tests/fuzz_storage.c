@@ -2,13 +2,13 @@
  * libFuzzer entry for what storage/ reads from strangers: URLs, names, list pages, documents,
  * headers and dates. The first byte chooses the reader.
  */
-#include "storage/date.h"
-#include "storage/digest.h"
-#include "storage/http.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
+#include "storage/base/url.h"
+#include "storage/base/xml.h"
+#include "storage/http/http.h"
 #include "storage/s3/endpoint.h"
 #include "storage/storage.h"
-#include "storage/url.h"
-#include "storage/xml.h"
 
 #include <assert.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #define MINIO_FIXTURE_H
 
 #include "storage/backend.h"
-#include "storage/crc.h"
+#include "storage/base/crc.h"
 #include "storage/s3/s3.h"
 #include "storage/storage.h"
 

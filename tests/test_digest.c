@@ -1,7 +1,7 @@
 /* Digests, MACs, their texts, CRC-32 and dates against published values. */
-#include "storage/crc.h"
-#include "storage/date.h"
-#include "storage/digest.h"
+#include "storage/base/crc.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
 #include "storage/storage.h"
 
 #include <setjmp.h>

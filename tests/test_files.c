@@ -1,6 +1,6 @@
 /* Drafts that appear whole or not at all, folders, resolved paths, and walks in key order. */
 #include "scratch.h"
-#include "storage/files.h"
+#include "storage/local/files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

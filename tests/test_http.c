@@ -1,6 +1,6 @@
 /* One request, one answer, against a server that misbehaves on request (wire_server.h). */
 #include "scratch.h"
-#include "storage/http.h"
+#include "storage/http/http.h"
 #include "wire_server.h"
 
 #include <pthread.h>

@@ -4,7 +4,7 @@
  */
 #include "scene.h"
 
-#include "storage/digest.h"
+#include "storage/base/digest.h"
 
 #define MD5_OF_D "8277e0910d750195b448797616e091ad"
 

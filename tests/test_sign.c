@@ -3,10 +3,10 @@
  * lies beside the project AWS's own SigV4 suite, each of its cases in three stages, in the header
  * and in the query.
  */
-#include "storage/date.h"
-#include "storage/digest.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
+#include "storage/base/url.h"
 #include "storage/s3/sign.h"
-#include "storage/url.h"
 
 #include <dirent.h>
 #include <setjmp.h>

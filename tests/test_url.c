@@ -1,7 +1,7 @@
 /* URLs, percent-encoding, joined and safe names, and the buffer they are written into. */
-#include "storage/buf.h"
+#include "storage/base/buf.h"
+#include "storage/base/url.h"
 #include "storage/storage.h"
-#include "storage/url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* What stores answer in XML: pages of both versions, errors, uploads, deletes; and hostile input.
  */
-#include "storage/xml.h"
+#include "storage/base/xml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,12 +1,12 @@
 /* checkpoints.c - `ckpt show` and `ckpt verify`, and `data digits`: small views of model/. */
-#include "commands.h"
-#include "json_line.h"
+#include "runner/commands/commands.h"
+#include "runner/json_line.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 static const char *completeness_text(enum model_completeness completeness)
 {

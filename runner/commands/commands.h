@@ -2,7 +2,7 @@
 #ifndef RUNNER_COMMANDS_H
 #define RUNNER_COMMANDS_H
 
-#include "app.h"
+#include "runner/app.h"
 
 command_fn command_cp;
 command_fn command_ls;

@@ -1,11 +1,11 @@
 /* cp.c - `jobferry cp SOURCE DESTINATION`: the parallel copy, with progress and one summary. */
-#include "commands.h"
-#include "json_line.h"
-#include "progress.h"
+#include "runner/commands/commands.h"
+#include "runner/json_line.h"
+#include "runner/progress.h"
 
 #include <stdio.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 struct copy_view {
     struct app *app;

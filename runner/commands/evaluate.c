@@ -1,13 +1,13 @@
 /* evaluate.c - `eval` and `infer`: a checkpoint, the test images, the lab's lines and picture. */
-#include "commands.h"
-#include "job/job.h"
-#include "json_line.h"
+#include "runner/commands/commands.h"
+#include "runner/job/job.h"
+#include "runner/json_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 /* What both need. */
 struct session {

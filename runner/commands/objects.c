@@ -1,6 +1,6 @@
 /* objects.c - the small storage commands: ls, stat, cat, put, rm, mb. */
-#include "commands.h"
-#include "json_line.h"
+#include "runner/commands/commands.h"
+#include "runner/json_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 /* Opens the one URL a command takes. */
 static enum exit_code open_only(struct place *place, struct app *app, const char *what)

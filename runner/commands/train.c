@@ -1,8 +1,8 @@
 /* train.c - `run` and `train`: the job's story with and without a train_url. */
-#include "commands.h"
-#include "job/job.h"
+#include "runner/commands/commands.h"
+#include "runner/job/job.h"
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 static enum exit_code no_words(struct app *app, const char *command)
 {

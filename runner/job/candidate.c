@@ -1,12 +1,12 @@
 /* candidate.c - looks through local files and the store's manifests for the newest good one. */
-#include "candidate.h"
+#include "runner/job/candidate.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 void job_each_checkpoint(const char *folder, bool (*each)(void *context, const char *path),
                          void *context)

@@ -7,7 +7,7 @@
 #ifndef RUNNER_CANDIDATE_H
 #define RUNNER_CANDIDATE_H
 
-#include "job.h"
+#include "runner/job/job.h"
 
 /* A run on record, and the best checkpoint found for it. */
 struct candidate {

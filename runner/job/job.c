@@ -1,12 +1,12 @@
 /* job.c - the story: states in order, and the end of it, whatever came before. */
-#include "job.h"
+#include "runner/job/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 typedef enum exit_code state_fn(struct job *job);
 

@@ -10,10 +10,10 @@
 #ifndef RUNNER_JOB_H
 #define RUNNER_JOB_H
 
-#include "app.h"
-#include "publish.h"
-#include "report.h"
-#include "runs.h"
+#include "runner/app.h"
+#include "runner/job/publish.h"
+#include "runner/job/report.h"
+#include "runner/job/runs.h"
 
 enum {
     JOB_PATH_MAX = 4096,

@@ -1,6 +1,6 @@
 /* prepare.c - validate: everything that can be found wrong before work begins; and stage in. */
-#include "job.h"
-#include "progress.h"
+#include "runner/job/job.h"
+#include "runner/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 struct model_config job_model_config(const struct settings *settings)
 {

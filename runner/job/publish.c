@@ -1,6 +1,6 @@
-#include "publish.h"
+#include "runner/job/publish.h"
 
-#include "app.h"
+#include "runner/app.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum {
     PUBLICATIONS_MAX = 100000,

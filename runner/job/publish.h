@@ -9,8 +9,8 @@
 #ifndef RUNNER_PUBLISH_H
 #define RUNNER_PUBLISH_H
 
-#include "log.h"
-#include "remote.h"
+#include "runner/job/remote.h"
+#include "runner/log.h"
 
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
-#include "remote.h"
+#include "runner/job/remote.h"
 
-#include "log.h"
+#include "runner/log.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 void remote_key(const struct remote *remote, char *out, const char *name)
 {

@@ -1,13 +1,13 @@
-#include "report.h"
+#include "runner/job/report.h"
 
-#include "json_line.h"
-#include "version.h"
+#include "runner/json_line.h"
+#include "runner/version.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 struct report {
     json_t *root;

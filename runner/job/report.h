@@ -7,8 +7,8 @@
 #ifndef RUNNER_REPORT_H
 #define RUNNER_REPORT_H
 
-#include "options.h"
-#include "publish.h"
+#include "runner/job/publish.h"
+#include "runner/options.h"
 
 struct report;
 

@@ -8,13 +8,13 @@
  *
  * Only checkpoints of recorded runs count; candidate.h says which is the newest.
  */
-#include "candidate.h"
+#include "runner/job/candidate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 enum {
     NAMES_MAX = 100000

@@ -1,6 +1,6 @@
-#include "runs.h"
+#include "runner/job/runs.h"
 
-#include "json_line.h"
+#include "runner/json_line.h"
 
 #include "storage/storage.h"
 
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 static void take_text(char *out, size_t size, const json_t *object, const char *key)
 {

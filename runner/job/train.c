@@ -1,11 +1,11 @@
 /* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
-#include "job.h"
+#include "runner/job/job.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runner_banned.h"
+#include "runner/runner_banned.h"
 
 /* What the job's own callback keeps between a save and the end of its epoch. */
 struct watch {

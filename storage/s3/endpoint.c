@@ -1,12 +1,12 @@
-#include "endpoint.h"
+#include "storage/s3/endpoint.h"
 
-#include "../storage_error.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 /* Clouds whose hosts take (or insist on) the bucket as first label. */
 static const struct provider {

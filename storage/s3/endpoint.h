@@ -7,8 +7,8 @@
 #ifndef STORAGE_S3_ENDPOINT_H
 #define STORAGE_S3_ENDPOINT_H
 
-#include "../buf.h"
-#include "../storage.h"
+#include "storage/base/buf.h"
+#include "storage/storage.h"
 
 enum {
     ENDPOINT_HOST_MAX = 253, /* bytes of a DNS name: RFC 1035 */

@@ -5,12 +5,12 @@
  * One table row per word of the services (AWS S3's and OBS's error lists); an answer without a
  * word, as every HEAD's, is judged by its status.
  */
-#include "s3.h"
+#include "storage/s3/s3.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 struct service_error {
     const char *code;

@@ -7,14 +7,14 @@
  * characters that XML lacks, is it asked for again with encoding-type=url, and so are those after
  * it (on OBS's file systems that mode repeats one page for ever, so it is never the first choice).
  */
-#include "s3.h"
+#include "storage/s3/s3.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     EMPTY_PAGES_MAX = 1000, /* pages in a row without anything new, each with a new token */

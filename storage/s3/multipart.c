@@ -6,9 +6,9 @@
  * sums that prove it are put.c's, part by part; the whole is known by the CRC-32 that the store
  * made of it, or by an ETag that is the MD5 of the parts' MD5s, which is how S3 makes it.
  */
-#include "upload.h"
+#include "storage/s3/upload.h"
 
-#include "../date.h"
+#include "storage/base/date.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     PARTS_MAX = 10000,                   /* S3 and OBS */

@@ -1,8 +1,8 @@
 /* object.c - looking at, reading and removing objects; making the bucket. */
-#include "s3.h"
+#include "storage/s3/s3.h"
 
-#include "../date.h"
-#include "../digest.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     BATCH_MAX = 1000,                 /* keys of one DeleteObjects: S3 and OBS limit */

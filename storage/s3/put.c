@@ -6,13 +6,13 @@
  * Content-MD5 is sent, and the ETag compared with it. Where nothing of that comes back, the size
  * is asked for and compared, and that is said.
  */
-#include "upload.h"
+#include "storage/s3/upload.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum storage_code upload_fail(const struct s3_upload *upload, enum storage_code code,
                               const char *why, struct storage_error *err)

@@ -12,11 +12,11 @@
  * patience. Source of the numbers: AWS SDKs' standard retry mode (500 tokens, 5 for throttling, 14
  * for other retries; base 50 ms and 1 s, cap 20 s); ours starts at 100 ms.
  */
-#include "s3.h"
+#include "storage/s3/s3.h"
 
-#include "../date.h"
-#include "../digest.h"
-#include "../url.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
+#include "storage/base/url.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     BUDGET_MAX = 500,

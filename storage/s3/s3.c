@@ -1,13 +1,13 @@
 /* s3.c - opening and closing a bucket; the table that makes it a backend. */
-#include "s3.h"
+#include "storage/s3/s3.h"
 
-#include "../digest.h"
+#include "storage/base/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     BUDGET_START = 500 /* see request.c */

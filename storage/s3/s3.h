@@ -15,12 +15,12 @@
 #ifndef STORAGE_S3_S3_H
 #define STORAGE_S3_S3_H
 
-#include "../backend.h"
-#include "../http.h"
-#include "../storage_error.h"
-#include "../xml.h"
-#include "endpoint.h"
-#include "sign.h"
+#include "storage/backend.h"
+#include "storage/base/xml.h"
+#include "storage/http/http.h"
+#include "storage/s3/endpoint.h"
+#include "storage/s3/sign.h"
+#include "storage/storage_error.h"
 
 #include <pthread.h>
 

@@ -16,7 +16,7 @@
 #ifndef STORAGE_S3_SIGN_H
 #define STORAGE_S3_SIGN_H
 
-#include "../buf.h"
+#include "storage/base/buf.h"
 
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
 /* sign_headers.c - headers in canonical form, which all dialects share. */
-#include "sign.h"
+#include "storage/s3/sign.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 static bool is_blank(char c)
 {

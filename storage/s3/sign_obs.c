@@ -4,16 +4,16 @@
  * Source: OBS API reference, "Authentication of signature in a header", and for the parameters
  * that count also the list of Huawei's Python SDK (extension of the documented one).
  */
-#include "sign.h"
+#include "storage/s3/sign.h"
 
-#include "../digest.h"
+#include "storage/base/digest.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 /* Parameters that name a thing rather than filter a list; only these are signed. */
 static const char *const sub_resources[] = {

@@ -5,17 +5,17 @@
  * "Authenticating Requests (AWS Signature Version 4)". A query is sorted by its encoded names, a
  * name without value is written "name=".
  */
-#include "sign.h"
+#include "storage/s3/sign.h"
 
-#include "../date.h"
-#include "../digest.h"
-#include "../url.h"
+#include "storage/base/date.h"
+#include "storage/base/digest.h"
+#include "storage/base/url.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     QUERY_MAX = 64 * 1024 /* bytes of a query, encoded: a session token may be in it */

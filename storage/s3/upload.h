@@ -4,8 +4,8 @@
 #ifndef STORAGE_S3_UPLOAD_H
 #define STORAGE_S3_UPLOAD_H
 
-#include "../digest.h"
-#include "s3.h"
+#include "storage/base/digest.h"
+#include "storage/s3/s3.h"
 
 enum {
     UPLOAD_ID_MAX = 1024,

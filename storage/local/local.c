@@ -5,9 +5,9 @@
  * and time before and after: one that was written to meanwhile is STORAGE_CHANGED. From one read to
  * the next the copy engine compares what they said.
  */
-#include "backend.h"
-#include "files.h"
-#include "storage_error.h"
+#include "storage/backend.h"
+#include "storage/local/files.h"
+#include "storage/storage_error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 struct local_upload {
     struct upload base;

@@ -14,8 +14,8 @@
 #ifndef STORAGE_HTTP_H
 #define STORAGE_HTTP_H
 
-#include "buf.h"
-#include "storage.h"
+#include "storage/base/buf.h"
+#include "storage/storage.h"
 
 #include <stdatomic.h>
 

@@ -9,8 +9,8 @@
 #ifndef STORAGE_XML_H
 #define STORAGE_XML_H
 
-#include "buf.h"
-#include "storage.h"
+#include "storage/base/buf.h"
+#include "storage/storage.h"
 
 enum {
     XML_DEPTH_MAX = 16,

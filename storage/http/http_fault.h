@@ -3,7 +3,7 @@
 #ifndef STORAGE_HTTP_FAULT_H
 #define STORAGE_HTTP_FAULT_H
 
-#include "http.h"
+#include "storage/http/http.h"
 
 enum http_fault {
     HTTP_FAULT_BROKEN, /* anything on the way that has no name of its own */

@@ -8,8 +8,8 @@
 #ifndef STORAGE_URL_H
 #define STORAGE_URL_H
 
-#include "buf.h"
-#include "storage.h"
+#include "storage/base/buf.h"
+#include "storage/storage.h"
 
 /* Appends the whole text, encoded; '/' stays as it is in a path and is encoded in a query. */
 void url_encode_path(struct buf *out, const char *text);

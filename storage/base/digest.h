@@ -7,7 +7,7 @@
 #ifndef STORAGE_DIGEST_H
 #define STORAGE_DIGEST_H
 
-#include "buf.h"
+#include "storage/base/buf.h"
 
 #include <stdint.h>
 

@@ -6,9 +6,9 @@
  * turn comes, gives the order of the whole tree. Names keep that slash here; it also says what is
  * a folder.
  */
-#include "files.h"
+#include "storage/local/files.h"
 
-#include "storage_error.h"
+#include "storage/storage_error.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     DEPTH_MAX = 256,

@@ -1,9 +1,9 @@
 /*
  * files.c - files that appear whole, and the folders they stand in. The walk is files_walk.c.
  */
-#include "files.h"
+#include "storage/local/files.h"
 
-#include "storage_error.h"
+#include "storage/storage_error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     RANDOM_CHARACTERS = 6,

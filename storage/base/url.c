@@ -5,15 +5,15 @@
  * Keys in s3:// URLs are taken byte for byte: "%20" in one means the three characters, as in the
  * other S3 command lines; '?' and '#' are parts of a key.
  */
-#include "url.h"
+#include "storage/base/url.h"
 
-#include "storage_error.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 static bool is_digit(char c)
 {

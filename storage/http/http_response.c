@@ -4,13 +4,13 @@
  * One table row per header: its name and the field that holds its text. The few that are numbers
  * or flags follow in http_response_header.
  */
-#include "http.h"
+#include "storage/http/http.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 struct text_header {
     const char *name;

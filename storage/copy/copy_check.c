@@ -7,14 +7,14 @@
  * we guess it: the size we would have used, or one that the usual tools use. A wrong guess looks
  * like damage, so a guess that fails proves nothing and leaves the size as the only check.
  */
-#include "copy_engine.h"
-#include "storage_error.h"
+#include "storage/copy/copy_engine.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     MIB = 1024 * 1024,

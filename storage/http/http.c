@@ -10,10 +10,10 @@
  * Body callbacks are a memcpy: curl 7.88 cuts bodies into 16 KiB pieces whatever the buffer, so
  * whatever they did would be done 65,536 times a GiB.
  */
-#include "http.h"
+#include "storage/http/http.h"
 
-#include "http_fault.h"
-#include "storage_error.h"
+#include "storage/http/http_fault.h"
+#include "storage/storage_error.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     REACTORS_MAX = 4,

@@ -15,7 +15,7 @@
 #ifndef STORAGE_FILES_H
 #define STORAGE_FILES_H
 
-#include "storage.h"
+#include "storage/storage.h"
 
 #include <sys/stat.h>
 

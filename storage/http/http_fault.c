@@ -2,14 +2,14 @@
  * http_fault.c - the words for what went wrong with a request, and its code: when nothing was
  * exchanged the store was not reached, else a transfer broke.
  */
-#include "http_fault.h"
+#include "storage/http/http_fault.h"
 
-#include "storage_error.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 static const char *const hints[] = {
     [HTTP_FAULT_NAME] = "check the endpoint's name and this machine's DNS",

@@ -1,4 +1,4 @@
-#include "digest.h"
+#include "storage/base/digest.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 struct md5 {
     EVP_MD_CTX *context;

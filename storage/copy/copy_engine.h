@@ -18,8 +18,8 @@
 #ifndef STORAGE_COPY_ENGINE_H
 #define STORAGE_COPY_ENGINE_H
 
-#include "backend.h"
-#include "digest.h"
+#include "storage/backend.h"
+#include "storage/base/digest.h"
 
 #include <pthread.h>
 

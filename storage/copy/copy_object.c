@@ -4,14 +4,14 @@
  * A small object is read and checked before its upload even begins. A big one's parts are written
  * as they come, and only the completion, which makes it visible, waits for the check of the whole.
  */
-#include "copy_engine.h"
-#include "crc.h"
-#include "storage_error.h"
+#include "storage/base/crc.h"
+#include "storage/copy/copy_engine.h"
+#include "storage/storage_error.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     MIB = 1024 * 1024

@@ -1,14 +1,14 @@
 /*
  * copy.c - storage_copy: a lister, a queue, workers. See copy_engine.h for the whole picture.
  */
-#include "copy_engine.h"
-#include "storage_error.h"
+#include "storage/copy/copy_engine.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 enum {
     WORKERS_DEFAULT = 16,

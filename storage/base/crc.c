@@ -1,13 +1,13 @@
 /* crc.c - CRC-32 at memory speed (ISA-L, carry-less multiplication), parts folded by zlib. */
-#include "crc.h"
+#include "storage/base/crc.h"
 
-#include "storage.h"
+#include "storage/storage.h"
 
 #include <assert.h>
 #include <isa-l/crc.h>
 #include <zlib.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 uint32_t storage_crc32(uint32_t crc, const void *data, size_t size)
 {

@@ -1,4 +1,4 @@
-#include "buf.h"
+#include "storage/base/buf.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 /* What an empty buffer points at, so that data is a string from the start. Never written. */
 static char empty[1];

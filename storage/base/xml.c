@@ -3,10 +3,10 @@
  * names ("ListBucketResult/Contents/Key") and its text; each kind of document is a function that
  * picks what it needs by comparing paths.
  */
-#include "xml.h"
+#include "storage/base/xml.h"
 
-#include "date.h"
-#include "url.h"
+#include "storage/base/date.h"
+#include "storage/base/url.h"
 
 #include <libxml/xmlreader.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 void xml_start(void)
 {

@@ -1,14 +1,14 @@
 /*
  * copy_route.c - what a copy amounts to: one object or all below a prefix, and under which names.
  */
-#include "copy_engine.h"
-#include "files.h"
-#include "storage_error.h"
+#include "storage/copy/copy_engine.h"
+#include "storage/local/files.h"
+#include "storage/storage_error.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 static const char private_folder[] = ".jobferry/";
 

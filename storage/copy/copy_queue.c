@@ -9,14 +9,14 @@
  * that is not yet back is always in the hands of a worker that waits for nobody; that is why
  * waiting for one's turn to be hashed cannot lock up.
  */
-#include "copy_engine.h"
-#include "storage_error.h"
+#include "storage/copy/copy_engine.h"
+#include "storage/storage_error.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "storage_banned.h"
+#include "storage/storage_banned.h"
 
 /* ---- objects -------------------------------------------------------------------------------- */
 
