@@ -1,11 +1,11 @@
-#include "model_error.h"
+#include "model/model_error.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 static const char *const code_texts[] = {
 #define MODEL_CODE_TEXT(id, name, text) [MODEL_##id] = text,

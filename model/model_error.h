@@ -2,7 +2,7 @@
 #ifndef MODEL_ERROR_H
 #define MODEL_ERROR_H
 
-#include "model.h"
+#include "model/model.h"
 
 /*
  * Clears *err (NULL is fine), sets code and the formatted message, returns code. The message says

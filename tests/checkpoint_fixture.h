@@ -5,7 +5,7 @@
 #ifndef CHECKPOINT_FIXTURE_H
 #define CHECKPOINT_FIXTURE_H
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 enum {
     LAB_ENTRIES = 18,

@@ -2,7 +2,7 @@
 #ifndef LAB_FIXTURE_H
 #define LAB_FIXTURE_H
 
-#include "model/lenet.h"
+#include "model/training/lenet.h"
 
 enum {
     LAB_INPUTS = 4

@@ -3,7 +3,7 @@
  * tests/mindspore/load_ours.py: a checkpoint of ours, and what we compute from it.
  */
 #include "lab_fixture.h"
-#include "model/random.h"
+#include "model/base/random.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "model/random.h"
+#include "model/base/random.h"
 
 enum {
     SIDE = 28

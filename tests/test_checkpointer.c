@@ -1,7 +1,7 @@
 /* test_checkpointer.c - when ModelCheckpoint saves, what it names and evicts, the prefix rule. */
 #include "model/callbacks/checkpointer.h"
-#include "model/lenet.h"
 #include "model/model.h"
+#include "model/training/lenet.h"
 
 #include <dirent.h>
 #include <fcntl.h>

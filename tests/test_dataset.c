@@ -1,5 +1,5 @@
 /* test_dataset.c - from files to numbers: folders, resize, rescale, binarise, the sum. */
-#include "model/dataset.h"
+#include "model/data/dataset.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "mnist_fixture.h"
-#include "model/random.h"
-#include "model/resize.h"
+#include "model/base/random.h"
+#include "model/data/resize.h"
 
 enum {
     FROM = 28,

@@ -1,5 +1,5 @@
 /* test_digits.c - drawn digits: files a reader takes, the same bytes for a seed, hard but fair. */
-#include "model/digits.h"
+#include "model/data/digits.h"
 #include "model/model.h"
 
 #include <setjmp.h>

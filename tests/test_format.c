@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "model/random.h"
+#include "model/base/random.h"
 
 /* What Python 3's repr() gives. */
 static const struct {

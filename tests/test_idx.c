@@ -1,5 +1,5 @@
 /* test_idx.c - IDX files: found by MindSpore's rule, read plain and gzipped, refused when bad. */
-#include "model/idx.h"
+#include "model/data/idx.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -18,10 +18,10 @@
 
 #include <cmocka.h>
 
-#include "model/gemm.h"
+#include "model/base/random.h"
+#include "model/layers/gemm.h"
 #include "model/model.h"
-#include "model/optimizer.h"
-#include "model/random.h"
+#include "model/training/optimizer.h"
 
 enum {
     SIZE_MAX_TEST = 8192

@@ -3,7 +3,7 @@
  * against an independent one in double precision, written as the lab writes it (relu, then
  * pooling; plain loops).
  */
-#include "model/lenet.h"
+#include "model/training/lenet.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "model/gemm.h"
-#include "model/random.h"
+#include "model/base/random.h"
+#include "model/layers/gemm.h"
 
 /* ---- the independent network ------------------------------------------------------------------
  */

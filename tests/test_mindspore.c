@@ -3,7 +3,7 @@
  * load here, and the network computes from them what MindSpore computed.
  */
 #include "lab_fixture.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "mnist_fixture.h"
-#include "model/dataset.h"
-#include "model/lenet.h"
+#include "model/data/dataset.h"
+#include "model/training/lenet.h"
 
 static struct model_dataset *open_split(enum model_split split, size_t count)
 {

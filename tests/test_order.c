@@ -1,7 +1,7 @@
 /*
  * The order in which a training sees its images: a permutation, of the seed and the epoch alone.
  */
-#include "model/order.h"
+#include "model/data/order.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_picture.c - the grid of predictions: its size, its pixels, the colours of its titles. */
-#include "model/dataset.h"
+#include "model/data/dataset.h"
 #include "model/model.h"
 
 #include <cairo.h>

@@ -1,5 +1,5 @@
 /* test_threads.c - the workers run every job once, start, sleep and end; cores are counted. */
-#include "model/threads.h"
+#include "model/base/threads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "mnist_fixture.h"
-#include "model/cores.h"
+#include "model/base/cores.h"
 
 enum {
     JOBS_MAX = 100

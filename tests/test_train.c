@@ -4,7 +4,7 @@
  */
 #include "training_fixture.h"
 
-#include "model/optimizer.h"
+#include "model/training/optimizer.h"
 
 #include <math.h>
 

@@ -8,8 +8,8 @@
 
 #include "mnist_fixture.h"
 
-#include "model/blocks.h"
 #include "model/model.h"
+#include "model/training/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

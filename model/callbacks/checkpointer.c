@@ -9,7 +9,7 @@
  * Steps are counted within the run, and a continued run starts from a checkpoint, so it goes on
  * saving at the steps at which it would have saved had it not been interrupted.
  */
-#include "checkpointer.h"
+#include "model/callbacks/checkpointer.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -22,11 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "atomic_file.h"
-#include "graph_meta.h"
-#include "model_error.h"
+#include "model/base/atomic_file.h"
+#include "model/checkpoint/graph_meta.h"
+#include "model/model_error.h"
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 enum {
     PREFIX_MAX = 180, /* bytes; leaves room in a name of 255 for the rest and a temporary's */

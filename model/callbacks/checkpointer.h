@@ -7,7 +7,7 @@
 #ifndef MODEL_CHECKPOINTER_H
 #define MODEL_CHECKPOINTER_H
 
-#include "../model.h"
+#include "model/model.h"
 
 struct checkpointer_clock {
     double (*steady)(void *context); /* seconds since some moment */

@@ -1,13 +1,13 @@
 /* LossMonitor: the lab's line of text, handed to whoever prints. */
-#include "model.h"
+#include "model/model.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model_error.h"
+#include "model/model_error.h"
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 struct loss_monitor {
     uint64_t per_print_times;

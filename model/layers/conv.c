@@ -1,11 +1,11 @@
 /* Convolution as a matrix product over a laid-out image (im2col). */
-#include "layers.h"
+#include "model/layers/layers.h"
 
 #include <string.h>
 
-#include "gemm.h"
+#include "model/layers/gemm.h"
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 static size_t out_height(const struct conv_shape *shape)
 {

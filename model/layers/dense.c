@@ -1,11 +1,11 @@
 /* Fully connected layer. */
-#include "layers.h"
+#include "model/layers/layers.h"
 
 #include <string.h>
 
-#include "gemm.h"
+#include "model/layers/gemm.h"
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 void dense_forward(size_t images, size_t inputs, size_t outputs, const float *in,
                    const float *weight, const float *bias, float *out)

@@ -1,10 +1,10 @@
 /* Softmax cross-entropy with class labels, and the prediction it stands for. */
-#include "layers.h"
+#include "model/layers/layers.h"
 
 #include <assert.h>
 #include <math.h>
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 /* sum_j exp(row[j] - highest). At least 1: the highest itself is among them. */
 static double sum_of_exponentials(size_t classes, const float *row, double highest)

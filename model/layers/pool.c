@@ -1,9 +1,9 @@
 /* 2×2 maximum with stride 2. */
-#include "layers.h"
+#include "model/layers/layers.h"
 
 #include <string.h>
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 void pool_forward(size_t channels, size_t height, size_t width, const float *in, float *out,
                   uint8_t *where)

@@ -1,7 +1,7 @@
 /* max(x, 0). */
-#include "layers.h"
+#include "model/layers/layers.h"
 
-#include "model_banned.h"
+#include "model/model_banned.h"
 
 void relu_forward(size_t count, float *values)
 {

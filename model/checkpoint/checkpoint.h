@@ -1,0 +1,78 @@
+/*
+ * checkpoint.h - what reading, writing and loading of a .ckpt share.
+ *
+ *   entries 1-18     MindSpore's: 8 weights, learning_rate, momentum, 8 moments.*
+ *   jobferry.*       our state, one entry a field (checkpoint_state.c)
+ *   epoch_num, step_num   the cumulative counts, under MindSpore 2's names
+ *   jobferry.crc32   Int64 [2]: the number of chunks before it, and the CRC-32 of their bytes
+ *
+ * Ours come before epoch_num, so that a file cut anywhere behind the 18 still shows that it was
+ * one of ours and is missing its sum. All of ours are Int64 or Int8, which every MindSpore reads.
+ * A chunk is described in ckpt_wire.h.
+ */
+#ifndef MODEL_CHECKPOINT_H
+#define MODEL_CHECKPOINT_H
+
+#include "model/checkpoint/ckpt_wire.h"
+#include "model/training/lenet.h"
+
+#define CHECKPOINT_OURS "jobferry."
+#define CHECKPOINT_SUM  "jobferry.crc32"
+
+enum {
+    /* Bytes of a file: MindSpore's own limit is protobuf's 2 GiB; LeNet5's is half a megabyte. */
+    CHECKPOINT_SIZE_MAX = 1 << 30,
+    CHECKPOINT_ENTRIES_MAX = 1 << 14, /* chunks of a file */
+    CHECKPOINT_RANK_MAX = 8,          /* dims of a tensor, as MindSpore */
+    CHECKPOINT_STATE_ENTRIES = 12,    /* of ours, with epoch_num and step_num, without the sum */
+    CHECKPOINT_TEXT_SIZE = 32         /* bytes of a text field, padded with NUL */
+};
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a .ckpt holds little-endian values");
+
+struct model_checkpoint {
+    struct wire_entry *entries; /* the first chunk of each tensor; owns most of the bytes */
+    struct model_tensor *tensors;
+    void **joined; /* [i] is NULL, or the bytes of tensor i that came in several chunks */
+    size_t count;
+    size_t capacity;
+    enum model_completeness completeness;
+    struct model_state state;
+};
+
+/* The tensor of that name, or NULL. */
+const struct model_tensor *checkpoint_find(const struct model_checkpoint *checkpoint,
+                                           const char *name);
+
+/* Bytes of one element of a type by MindSpore's name; 0 for an unknown one. */
+size_t checkpoint_element_size(const char *type);
+
+/*
+ * What a .ckpt's bytes say; path is only for messages. model_checkpoint_read is this on a file's
+ * bytes.
+ */
+enum model_code checkpoint_parse(struct model_checkpoint **checkpoint, const uint8_t *data,
+                                 size_t size, const char *path, struct model_error *err);
+
+/* The entries of a state, in their order of a file; dims and bytes lie in the struct itself. */
+struct checkpoint_state_entries {
+    struct wire_entry entries[CHECKPOINT_STATE_ENTRIES];
+    int64_t dims[CHECKPOINT_STATE_ENTRIES];
+    int64_t numbers[CHECKPOINT_STATE_ENTRIES];
+    char texts[CHECKPOINT_STATE_ENTRIES][CHECKPOINT_TEXT_SIZE];
+};
+
+void checkpoint_state_pack(struct checkpoint_state_entries *packed,
+                           const struct model_state *state);
+
+/*
+ * Fills checkpoint->state from its tensors. present is false when it has none of ours. A field
+ * that is missing or cannot be: MODEL_CORRUPT.
+ */
+enum model_code checkpoint_state_unpack(struct model_checkpoint *checkpoint, const char *path,
+                                        struct model_error *err);
+
+/* The bytes of jobferry.crc32's chunk, malloc'ed; NULL when there is no memory. */
+uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size);
+
+#endif

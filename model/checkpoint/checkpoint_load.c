@@ -1,0 +1,197 @@
+/*
+ * checkpoint_load.c - a .ckpt's tensors into a model, by name.
+ *
+ * Everything is checked before anything is copied. Names are compared whole: MindSpore's fallback,
+ * which lets moments.fc3.bias stand in for a missing fc3.bias, is not followed.
+ */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/checkpoint/checkpoint.h"
+#include "model/model_error.h"
+
+#include "model/model_banned.h"
+
+enum {
+    EXPECTED = 2 * LENET_TENSORS + 2, /* weights, moments, learning_rate, momentum */
+    NAME_SIZE = 32,
+    LIST_SIZE = 800 /* bytes of a list of names in a message */
+};
+
+/* A tensor the model needs: where its values go, and its shape. */
+struct wanted {
+    char name[NAME_SIZE];
+    size_t rank;
+    const int64_t *dims;
+    float *target;
+    size_t count; /* floats */
+};
+
+/* Names joined by ", "; what does not fit is counted, not shown. */
+struct name_list {
+    char text[LIST_SIZE];
+    size_t length;
+    size_t count;
+    size_t hidden;
+};
+
+static void list_add(struct name_list *list, const char *name)
+{
+    size_t room = sizeof list->text - list->length;
+    int length = snprintf(list->text + list->length, room, "%s%s", list->count ? ", " : "", name);
+    list->count++;
+    if (length < 0 || (size_t)length >= room) {
+        list->text[list->length] = '\0';
+        list->hidden++;
+        return;
+    }
+    list->length += (size_t)length;
+}
+
+static void want_block(struct wanted *wanted, const char *prefix, float *block)
+{
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        const struct lenet_tensor *tensor = &lenet_tensors[i];
+        wanted[i] =
+            (struct wanted){.rank = tensor->rank, .dims = tensor->dims, .count = tensor->count};
+        wanted[i].target = block + tensor->offset;
+        snprintf(wanted[i].name, sizeof wanted[i].name, "%s%s", prefix, tensor->name);
+    }
+}
+
+/* MindSpore drops extra trailing dims of 1; with a scalar that also takes in the shape [1]. */
+static bool shape_fits(const struct wanted *wanted, const struct model_tensor *tensor)
+{
+    if (strcmp(tensor->type, "Float32") != 0 || tensor->rank < wanted->rank) {
+        return false;
+    }
+    for (size_t i = 0; i < tensor->rank; i++) {
+        if (tensor->dims[i] != (i < wanted->rank ? wanted->dims[i] : 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_state(const char *name)
+{
+    return strncmp(name, CHECKPOINT_OURS, strlen(CHECKPOINT_OURS)) == 0 ||
+           strcmp(name, "epoch_num") == 0 || strcmp(name, "step_num") == 0 ||
+           strcmp(name, "global_step") == 0;
+}
+
+/*
+ * Whether the name is an optimizer's, whichever: a scalar of its own ("learning_rate",
+ * "beta1_power"), which has no dot, or a companion of one of our tensors ("moment1.fc1.weight").
+ */
+static bool is_optimizer_entry(const char *name)
+{
+    if (!strchr(name, '.')) {
+        return true;
+    }
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        size_t length = strlen(name);
+        size_t suffix = strlen(lenet_tensors[i].name);
+        if (length > suffix + 1 && name[length - suffix - 1] == '.' &&
+            strcmp(name + length - suffix, lenet_tensors[i].name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_wanted(const struct wanted *wanted, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(wanted[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets found[i] for every wanted tensor, or says which are missing, unexpected, of other shape. */
+static enum model_code match(const struct model_checkpoint *checkpoint, const struct wanted *wanted,
+                             size_t count, bool weights_only, const struct model_tensor **found,
+                             struct model_error *err)
+{
+    struct name_list missing = {0};
+    struct name_list unexpected = {0};
+    struct name_list misshapen = {0};
+    for (size_t i = 0; i < count; i++) {
+        found[i] = checkpoint_find(checkpoint, wanted[i].name);
+        if (!found[i]) {
+            list_add(&missing, wanted[i].name);
+        } else if (!shape_fits(&wanted[i], found[i])) {
+            list_add(&misshapen, wanted[i].name);
+        }
+    }
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        const char *name = checkpoint->tensors[i].name;
+        if (!is_wanted(wanted, count, name) && !is_state(name) &&
+            !(weights_only && is_optimizer_entry(name))) {
+            list_add(&unexpected, name);
+        }
+    }
+    if (missing.count + unexpected.count + misshapen.count == 0) {
+        return MODEL_OK;
+    }
+    char more[3][32] = {"", "", ""};
+    const struct name_list *lists[] = {&missing, &unexpected, &misshapen};
+    for (size_t i = 0; i < 3; i++) {
+        if (lists[i]->hidden) {
+            snprintf(more[i], sizeof more[i], " and %zu more", lists[i]->hidden);
+        }
+    }
+    model_fail(err, MODEL_CORRUPT,
+               "load checkpoint: it is of another network; missing: %s%s; unexpected: %s%s%s%s%s",
+               missing.count ? missing.text : "none", more[0],
+               unexpected.count ? unexpected.text : "none", more[1],
+               misshapen.count ? "; of another shape or type: " : "", misshapen.text, more[2]);
+    if (!weights_only && missing.count == EXPECTED - LENET_TENSORS && unexpected.count == 0) {
+        model_hint(err,
+                   "it holds weights without an optimizer's state: load it as initial weights");
+    }
+    return MODEL_CORRUPT;
+}
+
+enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
+                           bool weights_only, struct model_error *err)
+{
+    struct wanted wanted[EXPECTED] = {0};
+    const struct model_tensor *found[EXPECTED] = {NULL};
+    float scalars[2] = {0.0f, 0.0f};
+    static const char *const names[2] = {"learning_rate", "momentum"};
+
+    want_block(wanted, "", model->weights);
+    want_block(wanted + LENET_TENSORS, "moments.", model->moments);
+    for (size_t i = 0; i < 2; i++) {
+        struct wanted *scalar = &wanted[EXPECTED - 2 + i];
+        *scalar = (struct wanted){.target = &scalars[i], .count = 1};
+        snprintf(scalar->name, sizeof scalar->name, "%s", names[i]);
+    }
+    size_t count = weights_only ? LENET_TENSORS : EXPECTED;
+    enum model_code code = match(checkpoint, wanted, count, weights_only, found, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    for (size_t i = EXPECTED - 2; i < count; i++) {
+        memcpy(wanted[i].target, found[i]->data, sizeof(float));
+        if (!isfinite(*wanted[i].target) || *wanted[i].target < 0.0f) {
+            return model_fail(err, MODEL_CORRUPT, "load checkpoint: its %s is %g", wanted[i].name,
+                              (double)*wanted[i].target);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        /* The reader saw to it that a tensor has the bytes its dims ask for. */
+        assert(found[i]->size == wanted[i].count * sizeof(float));
+        memcpy(wanted[i].target, found[i]->data, wanted[i].count * sizeof(float));
+    }
+    if (!weights_only) {
+        model->config.learning_rate = scalars[0];
+        model->config.momentum = scalars[1];
+    }
+    return MODEL_OK;
+}

@@ -1,0 +1,98 @@
+#include "model/model.h"
+
+#include <stdlib.h>
+
+#include "model/layers/layers.h"
+#include "model/model_error.h"
+#include "model/training/blocks.h"
+
+#include "model/model_banned.h"
+
+enum {
+    /* Images whose logits are held at once: a multiple of LENET_BLOCK, so that the blocks are cut
+       at the same places whatever the batch size. */
+    CHUNK = 256 * LENET_BLOCK
+};
+
+/* The metrics while they are summed. A batch's mean loss enters when the batch is complete. */
+struct tally {
+    size_t batch_size;
+    size_t in_batch; /* images of the open batch */
+    double batch_loss;
+    size_t batches;
+    double batch_means; /* their sum */
+    size_t samples;
+    size_t correct;
+};
+
+static void close_batch(struct tally *tally)
+{
+    if (tally->in_batch == 0) {
+        return;
+    }
+    tally->batch_means += (double)(float)(tally->batch_loss / (double)tally->in_batch);
+    tally->batches++;
+    tally->in_batch = 0;
+    tally->batch_loss = 0.0;
+}
+
+static void count_image(struct tally *tally, const float *logits, uint8_t label)
+{
+    double loss;
+    loss_forward(1, MODEL_CLASSES, logits, &label, &loss);
+    tally->batch_loss += loss;
+    tally->in_batch++;
+    tally->samples++;
+    tally->correct += loss_predict(MODEL_CLASSES, logits) == label;
+    if (tally->in_batch == tally->batch_size) {
+        close_batch(tally);
+    }
+}
+
+enum model_code model_evaluate(struct model *model, const struct model_dataset *dataset,
+                               bool drop_remainder, struct model_metrics *metrics,
+                               struct model_error *err)
+{
+    struct tally tally = {.batch_size = model->config.batch_size};
+    size_t samples = dataset->count;
+    if (drop_remainder) {
+        samples -= samples % tally.batch_size;
+    }
+    if (samples == 0) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "evaluating: %zu images are less than one batch of %zu, and incomplete "
+                          "batches are dropped",
+                          dataset->count, tally.batch_size);
+    }
+    float *logits = malloc((size_t)CHUNK * MODEL_CLASSES * sizeof *logits);
+    if (!logits) {
+        return model_fail(err, MODEL_BUG, "evaluating: no memory");
+    }
+    for (size_t first = 0; first < samples; first += CHUNK) {
+        size_t count = samples - first < CHUNK ? samples - first : CHUNK;
+        blocks_forward(model, dataset, first, count, logits);
+        for (size_t i = 0; i < count; i++) {
+            count_image(&tally, logits + i * MODEL_CLASSES, dataset->labels[first + i]);
+        }
+    }
+    close_batch(&tally);
+    free(logits);
+    *metrics = (struct model_metrics){
+        .loss = tally.batch_means / (double)tally.batches,
+        .accuracy = (double)tally.correct / (double)tally.samples,
+        .samples = tally.samples,
+    };
+    return MODEL_OK;
+}
+
+enum model_code model_predict(struct model *model, const struct model_dataset *dataset,
+                              size_t first, size_t count, float *logits, struct model_error *err)
+{
+    if (first > dataset->count || count > dataset->count - first) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "predicting: images %zu to %zu were asked for, the dataset has %zu",
+                          first, first + count, dataset->count);
+    }
+    blocks_forward(model, dataset, first, count, logits);
+    return MODEL_OK;
+}

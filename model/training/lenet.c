@@ -1,0 +1,62 @@
+#include "model/training/lenet.h"
+
+#include "model/base/random.h"
+
+#include "model/model_banned.h"
+
+enum {
+    CONV1 = 6 * 1 * 5 * 5,
+    CONV2 = 16 * 6 * 5 * 5,
+    FC1 = 120 * 400,
+    FC2 = 84 * 120,
+    FC3 = 10 * 84,
+    AT_CONV1 = 0,
+    AT_CONV2 = AT_CONV1 + CONV1,
+    AT_FC1 = AT_CONV2 + CONV2,
+    AT_FC1_BIAS = AT_FC1 + FC1,
+    AT_FC2 = AT_FC1_BIAS + 120,
+    AT_FC2_BIAS = AT_FC2 + FC2,
+    AT_FC3 = AT_FC2_BIAS + 84,
+    AT_FC3_BIAS = AT_FC3 + FC3
+};
+_Static_assert(AT_FC3_BIAS + 10 == LENET_PARAMETERS, "the tensors fill the block");
+
+const struct lenet_tensor lenet_tensors[LENET_TENSORS] = {
+    {"conv1.weight", 4, {6, 1, 5, 5}, AT_CONV1, CONV1},
+    {"conv2.weight", 4, {16, 6, 5, 5}, AT_CONV2, CONV2},
+    {"fc1.weight", 2, {120, 400}, AT_FC1, FC1},
+    {"fc1.bias", 1, {120}, AT_FC1_BIAS, 120},
+    {"fc2.weight", 2, {84, 120}, AT_FC2, FC2},
+    {"fc2.bias", 1, {84}, AT_FC2_BIAS, 84},
+    {"fc3.weight", 2, {10, 84}, AT_FC3, FC3},
+    {"fc3.bias", 1, {10}, AT_FC3_BIAS, 10},
+};
+
+struct lenet_parameters lenet_point(float *block)
+{
+    return (struct lenet_parameters){
+        .conv1_weight = block + AT_CONV1,
+        .conv2_weight = block + AT_CONV2,
+        .fc1_weight = block + AT_FC1,
+        .fc1_bias = block + AT_FC1_BIAS,
+        .fc2_weight = block + AT_FC2,
+        .fc2_bias = block + AT_FC2_BIAS,
+        .fc3_weight = block + AT_FC3,
+        .fc3_bias = block + AT_FC3_BIAS,
+    };
+}
+
+void lenet_draw(float *block, uint64_t seed)
+{
+    /* MindSpore 1.0's default of Conv2d and Dense: weight_init 'normal', bias_init 'zeros'. */
+    const double sigma = 0.01;
+    for (size_t t = 0; t < LENET_TENSORS; t++) {
+        const struct lenet_tensor *tensor = &lenet_tensors[t];
+        struct random random;
+        random_init(&random, seed, RANDOM_STREAM_WEIGHTS + t);
+        for (size_t i = 0; i < tensor->count; i++) {
+            bool is_bias = tensor->rank == 1;
+            block[tensor->offset + i] = is_bias ? 0.0f : (float)random_normal(&random, sigma);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+/*
+ * lenet.h - the network's shape, its parameters in one block, and what computes it.
+ *
+ *   1×32×32 -conv1 5×5→ 6×28×28 -relu,pool2→ 6×14×14 -conv2 5×5→ 16×10×10 -relu,pool2→ 16×5×5 = 400
+ *   -fc1→ 120 -fc2→ 84 -fc3→ 10        (no bias in the convolutions, no activation between the fc)
+ *
+ * as the lab defines it (MindSpore course, checkpoint/main.py; reference: nn.Conv2d pad_mode
+ * valid).
+ */
+#ifndef MODEL_LENET_H
+#define MODEL_LENET_H
+
+#include "model/model.h"
+
+enum {
+    LENET_TENSORS = 8,
+    LENET_PARAMETERS = 61684, /* float32 values of all eight */
+    LENET_INPUTS = MODEL_INPUT_SIDE * MODEL_INPUT_SIDE,
+    /* Images per unit of work. Gradients are summed a block at a time in this fixed order, so the
+       bits do not depend on how many threads share the blocks. */
+    LENET_BLOCK = 16
+};
+
+/* One parameter tensor: MindSpore's name, its shape, where it lies in the block. */
+struct lenet_tensor {
+    const char *name;
+    size_t rank;
+    int64_t dims[4];
+    size_t offset; /* floats */
+    size_t count;  /* floats */
+};
+
+/* conv1.weight [6,1,5,5], conv2.weight [16,6,5,5], fc1.weight [120,400], fc1.bias [120],
+   fc2.weight [84,120], fc2.bias [84], fc3.weight [10,84], fc3.bias [10]: the order of a .ckpt. */
+extern const struct lenet_tensor lenet_tensors[LENET_TENSORS];
+
+/* The block with a name for each part; shapes beside them. */
+struct lenet_parameters {
+    float *conv1_weight; /* [6][1][5][5] */
+    float *conv2_weight; /* [16][6][5][5] */
+    float *fc1_weight;   /* [120][400] */
+    float *fc1_bias;     /* [120] */
+    float *fc2_weight;   /* [84][120] */
+    float *fc2_bias;     /* [84] */
+    float *fc3_weight;   /* [10][84] */
+    float *fc3_bias;     /* [10] */
+};
+
+/* Points the names into a block of LENET_PARAMETERS floats. */
+struct lenet_parameters lenet_point(float *block);
+
+/*
+ * Fills a block with the lab's initial values: weights Normal(0, 0.01), biases 0. Each tensor draws
+ * from its own stream of the seed (random.h).
+ */
+void lenet_draw(float *block, uint64_t seed);
+
+/*
+ * One way of computing the network; "reference" is im2col + sgemm. Every function works on one
+ * block of 1 to LENET_BLOCK images and touches nothing but its workspace and outputs, so blocks
+ * run on any thread.
+ */
+struct lenet_kernels {
+    const char *name;
+    size_t workspace_size; /* bytes of scratch a thread needs, 64-byte aligned */
+
+    /* logits[count][10] of inputs[count][32][32], already rescaled. */
+    void (*forward)(const float *parameters, const float *inputs, size_t count, float *logits,
+                    void *workspace);
+
+    /*
+     * Forward and backward. Adds nothing: writes to gradients (LENET_PARAMETERS floats) the sum
+     * over the block of d(loss)/d(parameter), where loss is the block's sum of losses times scale
+     * (1/batch, times the loss scale). Returns the block's sum of losses, unscaled.
+     */
+    double (*train)(const float *parameters, const float *inputs, const uint8_t *labels,
+                    size_t count, float scale, float *gradients, void *workspace);
+};
+
+extern const struct lenet_kernels lenet_reference;
+
+struct workers; /* threads.h */
+
+/* What one thread needs to work on a block. */
+struct lenet_bench {
+    float inputs[LENET_BLOCK * LENET_INPUTS];
+    uint8_t labels[LENET_BLOCK];
+    void *workspace; /* kernels->workspace_size bytes */
+};
+
+enum {
+    /* Blocks whose gradients are held at once: more of a batch go in further rounds, so memory is
+       bounded whatever the batch size. */
+    LENET_ROUND = 16
+};
+
+/* Public as `struct model`. weights and moments are one block each, order of lenet_tensors. */
+struct model {
+    struct model_config config; /* learning_rate and momentum are the ones in use */
+    const struct lenet_kernels *kernels;
+    struct workers *workers;
+    struct lenet_bench **benches; /* one a thread */
+    float *weights;               /* [LENET_PARAMETERS] */
+    float *moments;               /* [LENET_PARAMETERS] */
+    float *gradients;             /* [LENET_ROUND][LENET_PARAMETERS] */
+};
+
+#endif

@@ -1,0 +1,184 @@
+#include "model/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/base/cores.h"
+#include "model/base/threads.h"
+#include "model/layers/gemm.h"
+#include "model/model_error.h"
+#include "model/training/lenet.h"
+
+#include "model/model_banned.h"
+
+enum {
+    CACHE_LINE = 64,
+    BATCH_MAX = 65536
+};
+
+static enum model_code check_numbers(const struct model_config *config, struct model_error *err)
+{
+    const struct {
+        const char *name;
+        float value;
+        bool zero_is_fine;
+    } numbers[] = {
+        {"learning_rate", config->learning_rate, true},
+        {"momentum", config->momentum, true},
+        {"weight_decay", config->weight_decay, true},
+        {"loss_scale", config->loss_scale, false},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        float value = numbers[i].value;
+        if (!isfinite(value) || value < 0.0f || (value == 0.0f && !numbers[i].zero_is_fine)) {
+            return model_fail(err, MODEL_ARGUMENT, "%s is %g; it must be finite and %s 0",
+                              numbers[i].name, (double)value,
+                              numbers[i].zero_is_fine ? "at least" : "more than");
+        }
+    }
+    return MODEL_OK;
+}
+
+static enum model_code check_config(const struct model_config *config, struct model_error *err)
+{
+    if (config->seed > INT64_MAX) {
+        return model_fail(err, MODEL_ARGUMENT, "seed is %llu; it must be less than 2^63",
+                          (unsigned long long)config->seed);
+    }
+    if (config->batch_size < 1 || config->batch_size > BATCH_MAX) {
+        return model_fail(err, MODEL_ARGUMENT, "batch_size is %u; it must be 1 to %d",
+                          config->batch_size, BATCH_MAX);
+    }
+    if (config->threads > WORKERS_MAX) {
+        return model_fail(err, MODEL_ARGUMENT, "threads is %u; it must be 0 to %d", config->threads,
+                          WORKERS_MAX);
+    }
+    return check_numbers(config, err);
+}
+
+/* The cores this process may use, but no more than there are blocks in a batch to share out. */
+static unsigned default_threads(uint32_t batch_size)
+{
+    unsigned blocks = (batch_size + LENET_BLOCK - 1) / LENET_BLOCK;
+    unsigned threads = cores_usable();
+    threads = threads < blocks ? threads : blocks;
+    return threads < WORKERS_MAX ? threads : WORKERS_MAX;
+}
+
+/* Zeroed and aligned to a cache line, so that threads share none; NULL without memory. */
+static void *allocate(size_t size)
+{
+    size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *memory = aligned_alloc(CACHE_LINE, size);
+    if (memory) {
+        memset(memory, 0, size);
+    }
+    return memory;
+}
+
+static struct lenet_bench *bench_new(size_t workspace_size)
+{
+    struct lenet_bench *bench = allocate(sizeof *bench);
+    if (!bench) {
+        return NULL;
+    }
+    bench->workspace = allocate(workspace_size);
+    if (!bench->workspace) {
+        free(bench);
+        return NULL;
+    }
+    return bench;
+}
+
+static void bench_free(struct lenet_bench *bench)
+{
+    if (bench) {
+        free(bench->workspace);
+        free(bench);
+    }
+}
+
+static enum model_code allocate_parts(struct model *model, struct model_error *err)
+{
+    unsigned threads = model->config.threads;
+    model->benches = calloc(threads, sizeof(struct lenet_bench *));
+    for (unsigned i = 0; model->benches && i < threads; i++) {
+        model->benches[i] = bench_new(model->kernels->workspace_size);
+        if (!model->benches[i]) {
+            return model_fail(err, MODEL_BUG, "making the model: no memory for thread %u", i + 1);
+        }
+    }
+    model->weights = allocate(LENET_PARAMETERS * sizeof(float));
+    model->moments = allocate(LENET_PARAMETERS * sizeof(float));
+    model->gradients = allocate((size_t)LENET_ROUND * LENET_PARAMETERS * sizeof(float));
+    if (!model->benches || !model->weights || !model->moments || !model->gradients) {
+        return model_fail(err, MODEL_BUG, "making the model: no memory");
+    }
+    return MODEL_OK;
+}
+
+enum model_code model_new(struct model **out, const struct model_config *config,
+                          struct model_error *err)
+{
+    *out = NULL;
+    enum model_code code = check_config(config, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    struct model *model = calloc(1, sizeof *model);
+    if (!model) {
+        return model_fail(err, MODEL_BUG, "making the model: no memory");
+    }
+    model->config = *config;
+    model->kernels = &lenet_reference;
+    if (model->config.threads == 0) {
+        model->config.threads = default_threads(config->batch_size);
+    }
+    code = allocate_parts(model, err);
+    if (code != MODEL_OK) {
+        goto done;
+    }
+    code = workers_new(&model->workers, model->config.threads, err);
+    if (code != MODEL_OK) {
+        goto done;
+    }
+    gemm_set_up();
+    lenet_draw(model->weights, config->seed);
+    *out = model;
+    model = NULL;
+done:
+    model_free(model);
+    return code;
+}
+
+void model_free(struct model *model)
+{
+    if (!model) {
+        return;
+    }
+    workers_free(model->workers);
+    for (unsigned i = 0; model->benches && i < model->config.threads; i++) {
+        bench_free(model->benches[i]);
+    }
+    free(model->benches);
+    free(model->weights);
+    free(model->moments);
+    free(model->gradients);
+    free(model);
+}
+
+const char *model_kernels(const struct model *model)
+{
+    return model->kernels->name;
+}
+
+float model_learning_rate(const struct model *model)
+{
+    return model->config.learning_rate;
+}
+
+void model_set_learning_rate(struct model *model, float learning_rate)
+{
+    model->config.learning_rate = learning_rate;
+}
