@@ -63,9 +63,12 @@ static void print_summary(struct app *app, const struct storage_summary *summary
     format_bytes(
         rate, sizeof rate,
         (uint64_t)((double)summary->bytes / (summary->seconds > 1e-6 ? summary->seconds : 1)));
+    char failed[48] = "";
+    if (summary->failed) {
+        snprintf(failed, sizeof failed, "; %llu failed", (unsigned long long)summary->failed);
+    }
     log_info(&app->log, "copied %llu objects, %s in %.2f s (%s/s)%s",
-             (unsigned long long)summary->objects, bytes, summary->seconds, rate,
-             summary->failed ? ", with failures" : "");
+             (unsigned long long)summary->objects, bytes, summary->seconds, rate, failed);
 }
 
 enum exit_code command_cp(struct app *app)

@@ -220,7 +220,8 @@ enum exit_code job_main(struct app *app, bool has_remote)
         bool stage = states[i].enter == job_stage_in;
         report_phase(job->report, states[i].name, clock_seconds() - began,
                      stage ? job->staged_bytes : 0, stage ? job->staged_objects : 0);
-        if (!code && atomic_load(app->stop) && !job->stopped) {
+        /* A training that came to its end is done, whatever the signal that came with it. */
+        if (!code && states[i].enter != job_train && atomic_load(app->stop)) {
             code = app_fail(app, EXIT_PREEMPTED, "stopped on a signal after %s", states[i].name);
         }
     }

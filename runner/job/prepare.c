@@ -134,7 +134,7 @@ static enum exit_code probe_train_url(struct job *job)
     }
     free(back);
     if (code) {
-        if (!err.hint[0]) {
+        if (!err.hint[0] && job->train.url.kind == STORAGE_S3) {
             snprintf(err.hint, sizeof err.hint,
                      "train_url must let its key put, get and delete objects");
         }
