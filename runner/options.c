@@ -285,16 +285,13 @@ bool options_hide_secrets(int argc, char **argv)
         }
         size_t length = strcspn(argv[i] + 2, "=");
         const struct option *option = find_long(argv[i] + 2, length, ~0U);
-        if (!option || !option->secret) {
+        bool is_joined = argv[i][2 + length] == '=';
+        if (!option || !option->secret || (!is_joined && i + 1 >= argc)) {
             continue;
         }
-        char *value = argv[i][2 + length] == '=' ? argv[i] + 3 + length
-                      : i + 1 < argc             ? argv[i + 1]
-                                                 : NULL;
-        if (value) {
-            memset(value, 'x', strlen(value));
-            found = true;
-        }
+        char *value = is_joined ? argv[i] + 3 + length : argv[i + 1];
+        memset(value, 'x', strlen(value));
+        found = true;
     }
     return found;
 }

@@ -1,9 +1,14 @@
-# Tests of the whole program, written in bash; $1 is the binary. MinIO comes from with_minio.sh.
+# Tests of the whole program, written in bash; $1 is the binary, what ARGS says follows. MinIO comes
+# from with_minio.sh: plain with MINIO, with certificates with TLS.
 function(program_test name)
-  cmake_parse_arguments(T "MINIO" "TIMEOUT" "LABELS" ${ARGN})
-  set(command ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh $<TARGET_FILE:jobferry>)
-  if(T_MINIO)
+  cmake_parse_arguments(T "MINIO;TLS" "TIMEOUT" "ARGS;LABELS" ${ARGN})
+  set(command ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh $<TARGET_FILE:jobferry> ${T_ARGS})
+  if(T_TLS)
+    list(PREPEND command ${CMAKE_CURRENT_SOURCE_DIR}/with_minio.sh --tls)
+    list(APPEND T_LABELS minio)
+  elseif(T_MINIO)
     list(PREPEND command ${CMAKE_CURRENT_SOURCE_DIR}/with_minio.sh)
+    list(APPEND T_LABELS minio)
   endif()
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
@@ -15,7 +20,14 @@ endfunction()
 
 program_test(test_bad_data)
 program_test(test_cli)
+program_test(test_disk MINIO)
+program_test(test_hostile ARGS $<TARGET_FILE:hostile_store>)
 program_test(test_job MINIO TIMEOUT 900)
+program_test(test_tls TLS)
+
+# A store that no real one will be, for test_hostile.sh.
+add_executable(hostile_store hostile_store.c)
+target_link_libraries(hostile_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 
 # Rules of the tree, as tests.
 add_test(NAME check_includes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_includes.sh)

@@ -1,5 +1,6 @@
 #include "model/data/idx.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -166,6 +167,7 @@ static enum model_code read_items(struct gzip_reader *reader, const struct idx_f
 static enum model_code check_labels(const char *path, const uint8_t *labels, size_t count,
                                     struct model_error *err)
 {
+    assert(labels); /* a header promises one at least */
     for (size_t i = 0; i < count; i++) {
         if (labels[i] >= MODEL_CLASSES) {
             return model_fail(err, MODEL_DATA,

@@ -127,11 +127,11 @@ enum exit_code command_eval(struct app *app)
 
 static uint8_t largest(const float *logits)
 {
-    uint8_t best = 0;
-    for (uint8_t k = 1; k < MODEL_CLASSES; k++) {
+    size_t best = 0;
+    for (size_t k = 1; k < MODEL_CLASSES; k++) {
         best = logits[k] > logits[best] ? k : best;
     }
-    return best;
+    return (uint8_t)best;
 }
 
 /* --output, or predictions.png in output_dir, which is made when missing. */

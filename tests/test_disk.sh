@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# A disk that fills up: one line, 73, no partial file, and the last good checkpoint is intact and
+# named. Takes root, to mount a small tmpfs; by with_minio.sh. $1: the binary.
+set -u
+jobferry=$1
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
+
+disk=$scratch/disk
+mkdir "$disk"
+mount_disk() { # SIZE: a fresh tmpfs of that size
+  umount "$disk" 2>/dev/null
+  mount -t tmpfs -o "size=$1" tmpfs "$disk"
+}
+# shellcheck disable=SC2317 # called by lib.sh's trap
+at_end() { umount "$disk" 2>/dev/null; }
+if ! mount_disk 1m 2>/dev/null; then
+  echo "skipped: mounting a small tmpfs takes root" >&2
+  [ "${CI:-}" = true ] && exit 1
+  exit 77
+fi
+
+export HOME=$scratch # no profile files of the machine's
+export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
+server=--server=$MINIO_ENDPOINT
+expect 0 'drew' "$jobferry" data digits digits --train=64 --test=32
+# 3 MiB that do not compress beside it: the set is bigger than the disk.
+mkdir big && cp -r digits/* big/
+for i in 1 2 3 4 5 6; do
+  head -c 524288 /dev/urandom >"big/noise$i"
+done
+head -c 3145728 /dev/urandom >one
+expect 0 '' "$jobferry" mb "$server" s3://data
+expect 0 '' "$jobferry" mb "$server" s3://out
+expect 0 'copied 10 objects' "$jobferry" cp -r "$server" big s3://data/big
+expect 0 '' "$jobferry" cp "$server" one s3://data/one
+
+# Every file below $1 has the bytes of the one in $2 by that name: what is there is whole.
+all_whole() {
+  local file
+  find "$1" -type f | while read -r file; do
+    cmp "$file" "$2/${file#"$1"/}" || exit 1
+  done
+}
+
+# Staging in. One line is the reason's; the files that did not fit may each have one of their own.
+expect 73 'No space left on device' "$jobferry" --data_url=s3://data/big --train_url=s3://out/job \
+  "$server" --work_dir="$scratch/work" --data_dir="$disk/data"
+check "no partial file is left" all_whole "$disk/data" big
+check "nothing was trained" absent work/ckpt
+
+# Copies: one that cannot fit, many that do not, from a store and from a folder.
+mount_disk 1m
+expect 73 'No space left on device' "$jobferry" cp "$server" s3://data/one "$disk/one"
+one_line
+check "nothing is left" test -z "$(ls -A "$disk")"
+expect 73 'No space left on device' "$jobferry" cp one "$disk/one"
+one_line
+check "nothing is left" test -z "$(ls -A "$disk")"
+expect 73 'No space left on device' "$jobferry" cp -r big "$disk/big"
+check "what is there is whole" all_whole "$disk/big" big
+mount_disk 1m
+expect 73 'No space left on device' bash -c "'$jobferry' put - '$disk/put' <one"
+one_line
+check "nothing is left" test -z "$(ls -A "$disk")"
+
+# Training: a checkpoint has 483 KiB, so two fit, and the temporary of the third does not.
+mount_disk 1200k
+expect 73 'No space left on device' "$jobferry" train --data_url=digits --work_dir=work \
+  --ckpt_dir="$disk/ckpt" --epochs=5
+one_line
+check "the last good checkpoint is named" grep -q "the last good checkpoint is .*lenet-2_2\.ckpt" "$output"
+for n in 1 2; do
+  expect 0 'verified by jobferry' "$jobferry" ckpt verify "$disk/ckpt/lenet-${n}_2.ckpt"
+done
+check "nothing temporary is left" test -z "$(find "$disk" -name '*.tmp')"
+
+# With room again, it goes on from there to the bits of a run that was never in trouble.
+mount -o remount,size=8m "$disk"
+expect 0 'continuing' "$jobferry" train --data_url=digits --work_dir=work --ckpt_dir="$disk/ckpt" --epochs=5
+expect 0 '' "$jobferry" train --data_url=digits --work_dir=easy --epochs=5
+check "the same bits" test "$(weights_sum "$disk/ckpt/lenet-5_2.ckpt")" = "$(weights_sum easy/ckpt/lenet-5_2.ckpt)"
+
+# In a job, what was saved before is confirmed in the store.
+mount_disk 1200k
+expect 73 'No space left on device' "$jobferry" --data_url=s3://data/big --train_url=s3://out/full \
+  "$server" --work_dir="$scratch/work2" --ckpt_dir="$disk/ckpt" --epochs=5
+check "the last good checkpoint is named" grep -q "the last good checkpoint is .*lenet-2_2\.ckpt" "$output"
+expect 0 'lenet-2_2.ckpt' "$jobferry" ls "$server" s3://out/full/ckpt/
+expect 0 '"exit"' "$jobferry" cat "$server" s3://out/full/report.json
+
+finish
