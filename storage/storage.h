@@ -206,7 +206,8 @@ struct storage_lister;
 /*
  * Lists what begins with prefix, in key order (bytes). Recursive gives objects only; otherwise
  * one level, prefixes included. A page at a time is held, whatever the number of objects. A local
- * prefix names a folder with or without its slash. Opening makes no request.
+ * prefix names a folder with or without its slash; an empty folder comes as "folder/", as folder
+ * markers do in stores. Opening makes no request.
  */
 enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
                                       const char *prefix, bool recursive,

@@ -100,18 +100,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     struct http_response *response = transfer->response;
     const struct http_request *request = transfer->request;
     size *= count;
-    if (request->sink && response->status / 100 == 2) {
-        if (size > request->sink_size - response->body_size) {
-            transfer->overflowed = true;
-            return CURL_WRITEFUNC_ERROR;
-        }
+    if (!request->sink || response->status / 100 != 2) {
+        buf_add(&response->body, data, size);
+        transfer->overflowed = !buf_ok(&response->body);
+    } else if (size <= request->sink_size - response->body_size) {
         memcpy((char *)request->sink + response->body_size, data, size);
     } else {
-        buf_add(&response->body, data, size);
-        if (!buf_ok(&response->body)) {
-            transfer->overflowed = true;
-            return CURL_WRITEFUNC_ERROR;
-        }
+        transfer->overflowed = true;
+    }
+    if (transfer->overflowed) {
+        return CURL_WRITEFUNC_ERROR;
     }
     response->body_size += size;
     return size;
@@ -122,15 +120,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 /* Hosts that must be reached directly: credential services of clouds. */
 static bool host_is_link_local(const char *url)
 {
-    static const char *const prefixes[] = {"169.254.", "[fe80:", "[fd00:ec2:"};
     const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (strncasecmp(host, prefixes[i], strlen(prefixes[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return strncmp(host ? host + 3 : url, "169.254.", 8) == 0;
 }
 
 static bool append_header(struct curl_slist **headers, const char *line)
@@ -428,6 +419,11 @@ static void init_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static long clamp(long value, long most)
+{
+    return value < 1 ? 1 : value > most ? most : value;
+}
+
 enum storage_code http_new(struct http **result, const struct http_options *options,
                            struct storage_error *err)
 {
@@ -442,15 +438,10 @@ enum storage_code http_new(struct http **result, const struct http_options *opti
         return storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
     }
     http->options = *options;
-    unsigned connections = options->connections_max;
-    connections = connections < 1 ? 1 : connections;
-    connections = connections > CONNECTIONS_MAX ? CONNECTIONS_MAX : connections;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned wanted = connections / REACTOR_CONNECTIONS;
-    wanted = cores > 0 && wanted > (unsigned long)cores ? (unsigned)cores : wanted;
-    wanted = wanted < 1 ? 1 : wanted;
-    wanted = wanted > REACTORS_MAX ? REACTORS_MAX : wanted;
-    http->share = (connections + wanted - 1) / wanted;
+    long connections = clamp(options->connections_max, CONNECTIONS_MAX);
+    long cores = clamp(sysconf(_SC_NPROCESSORS_ONLN), REACTORS_MAX);
+    unsigned wanted = (unsigned)clamp(connections / REACTOR_CONNECTIONS, cores);
+    http->share = ((unsigned)connections + wanted - 1) / wanted;
     http->options.ca_file = NULL;
     if (options->ca_file && !(http->ca_file = strdup(options->ca_file))) {
         code = storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
