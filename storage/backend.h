@@ -53,6 +53,16 @@ struct backend {
                                          struct storage_error *err);
     void (*upload_abort)(struct upload *upload);
 
+    /*
+     * A copy within the store; NULL where there is none. can_copy: whether both are one endpoint's,
+     * reached by the same keys. info is the source's, its ETag pins it; *verified says how the copy
+     * is known to be whole, and info->has_crc32 then whether the store keeps its sum.
+     */
+    bool (*can_copy)(const struct storage *from, const struct storage *to);
+    enum storage_code (*copy)(struct storage *to, const char *to_key, struct storage *from,
+                              const char *from_key, struct storage_info *info,
+                              enum storage_verified *verified, struct storage_error *err);
+
     /* A lister embeds struct storage_lister first. */
     enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
                                      const char *prefix, bool recursive, struct storage_error *err);

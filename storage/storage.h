@@ -147,12 +147,39 @@ struct storage_access {
     bool unsigned_payload; /* on plain http: sign UNSIGNED-PAYLOAD instead of the body's SHA-256 */
 };
 
+enum {
+    STORAGE_SSE_C_KEY_SIZE = 32 /* bytes: AES-256 */
+};
+
+/*
+ * What requests to one place say of its objects beside their bytes. Strings are borrowed until
+ * storage_open returns; NULL or "" is not said. Values are S3's or OBS's words; each store is told
+ * in its own. What cannot stand in a header is STORAGE_USAGE. The local file system ignores all.
+ */
+struct storage_headers {
+    /* of objects that are written */
+    const char *content_type; /* NULL: by the key's extension, else application/octet-stream */
+    const char *cache_control;
+    const char *metadata;      /* "name=value,name=value"; a comma in a value is written "\\," */
+    const char *storage_class; /* "STANDARD_IA", "WARM", … */
+    const char *acl;           /* a canned one: "private", "public-read", … */
+    const char *sse;           /* "AES256" or "aws:kms" */
+    const char *sse_kms_key_id;
+    /* of objects that are written and read */
+    const unsigned char *sse_c_key; /* STORAGE_SSE_C_KEY_SIZE bytes; NULL: none */
+    bool request_payer;             /* we pay, not the bucket's owner */
+    /* of objects that are looked at, read and removed; storage_copy's source is that version */
+    const char *version_id;
+};
+
 /* One line about one request, secrets removed; called from any thread. */
 typedef void storage_trace_fn(void *context, const char *line);
 
 /* Limits and hooks of one place. Zero means the default named beside each. */
 struct storage_config {
     struct storage_access access;
+    struct storage_headers headers;
+    uint64_t server_copy_max;     /* bytes that the store copies in one request; 5 GiB */
     unsigned connections_max;     /* requests in flight; 16 */
     unsigned attempts_max;        /* tries of one request; 6 */
     unsigned connect_timeout_ms;  /* 10,000 */
@@ -275,7 +302,8 @@ struct storage_copied {
     const char *source;      /* key or path */
     const char *destination; /* key or path */
     uint64_t size;
-    uint32_t crc32; /* of the whole; meaningful when error is NULL */
+    uint32_t crc32; /* of the whole; meaningful when error is NULL and has_crc32 */
+    bool has_crc32; /* false where the store copied it by itself and keeps no sum */
     enum storage_verified verified;
     double seconds;
     const struct storage_error *error; /* NULL: copied */
@@ -288,11 +316,28 @@ struct storage_progress {
     bool listed;
 };
 
+/* One object to be copied, when the caller chooses them. */
+struct storage_item {
+    const char *source;              /* key or path; NULL: there are no more */
+    const char *destination;         /* key or path; may be written as it stands */
+    const struct storage_info *info; /* of the source, as a listing has it; NULL: look at it */
+};
+
 /*
  * One copy. When source_key names an object, it lands at destination_key (inside it, under its own
  * last name, when destination_key ends in '/' or is a local folder). Otherwise, with recursive,
  * the contents of the directory source_key land in destination_key, as moxing's copy_parallel and
  * `cp -r src/. dst` do. Hooks are called one at a time, from worker threads.
+ *
+ * With `next` the caller names each object instead, in any order; source_key, destination_key and
+ * recursive are then not looked at. It is called from storage_copy's own thread, and what it gives
+ * is used until the next call. An error from it ends the naming, and is the copy's unless an object
+ * failed before.
+ *
+ * Between two buckets of one endpoint that are reached by the same keys the store copies by itself,
+ * in parts above server_copy_max; what it refuses is streamed. remove_source makes the copy a move:
+ * a source is removed once its destination is complete, checked and durable, and the source is
+ * still what was copied; one that cannot be removed is a failure.
  */
 struct storage_copy {
     struct storage *source;
@@ -300,6 +345,8 @@ struct storage_copy {
     struct storage *destination;
     const char *destination_key;
     bool recursive;
+    bool remove_source;
+    enum storage_code (*next)(void *context, struct storage_item *item, struct storage_error *err);
     bool include_private;    /* also ".jobferry/" below source_key, which is else left out */
     unsigned workers;        /* objects or parts in flight; default: 16 */
     size_t part_size;        /* bytes of a range or part; default 8 MiB; at least 5 MiB to S3 */

@@ -66,6 +66,7 @@ static enum storage_code queue_object(struct copy_engine *engine, const char *so
     if (!object) {
         return storage_fail(err, STORAGE_BUG, "copy %s: no memory", source);
     }
+    object->is_unseen = !info;
     if (!copy_put_fresh(engine, object)) {
         copy_object_free(object);
         return storage_fail(err, STORAGE_STOPPED, "copy %s: stopped on request", source);
@@ -96,12 +97,30 @@ static enum storage_code feed_entry(struct copy_engine *engine, const struct cop
     return STORAGE_OK;
 }
 
+/* Queues what the caller names. */
+static enum storage_code feed_items(struct copy_engine *engine, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    while (code == STORAGE_OK) {
+        struct storage_item item = {0};
+        code = engine->copy.next(engine->copy.context, &item, err);
+        if (code != STORAGE_OK || !item.source) {
+            break;
+        }
+        code = queue_object(engine, item.source, item.destination, item.info, err);
+    }
+    return code;
+}
+
 /* Lists the source and queues what is to be copied. */
 static enum storage_code feed(struct copy_engine *engine, const struct copy_route *route,
                               struct storage_error *err)
 {
     struct storage_lister *lister = NULL;
     struct storage_entry entry;
+    if (engine->copy.next) {
+        return feed_items(engine, err);
+    }
     if (route->single) {
         return queue_object(engine, route->from, route->to, &route->info, err);
     }
@@ -151,6 +170,9 @@ static enum storage_code conclude(const struct copy_engine *engine, const struct
     }
     if (summary->objects == 0) {
         const struct storage *source = engine->copy.source;
+        if (engine->copy.next) {
+            return storage_fail(err, STORAGE_NOT_FOUND, "copy: nothing was named");
+        }
         bool local = source->kind == STORAGE_LOCAL;
         return storage_fail(err, STORAGE_NOT_FOUND, "copy %s%s%s%s: nothing is there",
                             local ? "" : "s3://", source->bucket, local ? "" : "/", route->from);
@@ -204,7 +226,8 @@ enum storage_code storage_copy(const struct storage_copy *copy, struct storage_s
         memset(summary, 0, sizeof *summary);
     }
     enum storage_code code = set_defaults(&filled, err);
-    if (code == STORAGE_OK) {
+    memset(&route, 0, sizeof route);
+    if (code == STORAGE_OK && !filled.next) {
         code = copy_route_find(&route, &filled, err);
     }
     if (code != STORAGE_OK) {

@@ -6,6 +6,7 @@
  *   copy_queue.c   who does what next, and within how much memory
  *   copy_object.c  the work itself: read, sum, check, write
  *   copy_check.c   how arrived bytes are held against what the source says of them
+ *   copy_remote.c  objects that the store copies by itself; the end of a move
  *
  * The caller's thread lists the source and queues objects, a bounded number ahead. Workers take
  * small objects whole; a big one is begun by one worker and then opened to all, who take its parts
@@ -66,6 +67,8 @@ struct copy_object {
     char *source;      /* owned */
     char *destination; /* owned */
     struct storage_info info;
+    bool is_unseen;   /* info is yet to be had */
+    bool is_streamed; /* the store refused to copy it by itself */
     unsigned attempt;
     double started; /* seconds on the monotonic clock */
 
@@ -85,7 +88,7 @@ struct copy_object {
     struct storage_error error; /* the first, when failed */
 };
 
-/* NULL: no memory. */
+/* info may be NULL where nothing is known. NULL: no memory. */
 struct copy_object *copy_object_new(const char *source, const char *destination,
                                     const struct storage_info *info);
 /* Aborts an upload under way. NULL is fine. */
@@ -95,6 +98,7 @@ void copy_object_free(struct copy_object *object);
 
 struct copy_engine {
     struct storage_copy copy; /* defaults filled in */
+    atomic_bool is_remote;    /* the store copies by itself */
 
     pthread_mutex_t lock; /* over all that follows, up to hooks */
     pthread_cond_t work;  /* workers: there is something to take, or nothing more will come */
@@ -123,8 +127,10 @@ struct copy_worker {
 };
 
 enum copy_step {
-    COPY_WHOLE, /* a small object, from beginning to end */
-    COPY_BEGIN, /* a big one: look at it, begin its upload */
+    COPY_LOOK,   /* at an object of which nothing is known */
+    COPY_REMOTE, /* the store copies it by itself */
+    COPY_WHOLE,  /* a small object, from beginning to end */
+    COPY_BEGIN,  /* a big one: look at it, begin its upload */
     COPY_PART
 };
 
@@ -161,6 +167,23 @@ bool copy_part_done(struct copy_engine *engine, struct copy_object *object, size
                     enum storage_code code, const struct storage_error *err);
 /* An object has left the engine. */
 void copy_object_done(struct copy_engine *engine, const struct copy_object *object);
+
+/* Takes what is newly known of an object; what an answer does not say stays as it was. */
+void copy_renew_info(struct copy_engine *engine, struct copy_object *object,
+                     const struct storage_info *info);
+/* An object's end, either way: tells, counts and frees it, or has it start over. */
+void copy_end_stored(struct copy_engine *engine, struct copy_object *object, const uint32_t *crc,
+                     enum storage_verified verified);
+void copy_end_failed(struct copy_engine *engine, struct copy_object *object,
+                     const struct storage_error *err);
+
+/* Whether the store may be asked to copy by itself. */
+bool copy_may_be_remote(const struct storage_copy *copy);
+void copy_run_look(struct copy_engine *engine, struct copy_object *object);
+void copy_run_remote(struct copy_engine *engine, struct copy_object *object);
+/* Removes the source of a finished copy, as long as it still is what was copied. */
+enum storage_code copy_remove_source(struct copy_engine *engine, const struct copy_object *object,
+                                     struct storage_error *err);
 
 /* Carries a task out. */
 void copy_run(struct copy_worker *worker, const struct copy_task *task);

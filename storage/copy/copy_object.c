@@ -60,7 +60,7 @@ void copy_report_failure(struct copy_engine *engine, const char *source, const c
 }
 
 static void report_success(struct copy_engine *engine, const struct copy_object *object,
-                           uint32_t crc, enum storage_verified verified)
+                           const uint32_t *crc, enum storage_verified verified)
 {
     pthread_mutex_lock(&engine->lock);
     engine->summary.objects++;
@@ -71,7 +71,8 @@ static void report_success(struct copy_engine *engine, const struct copy_object 
     struct storage_copied copied = {.source = object->source,
                                     .destination = object->destination,
                                     .size = object->info.size,
-                                    .crc32 = crc,
+                                    .crc32 = crc ? *crc : 0,
+                                    .has_crc32 = crc != NULL,
                                     .verified = verified,
                                     .seconds = copy_now() - object->started};
     report_object(engine, &copied);
@@ -91,9 +92,8 @@ static enum storage_verified judge(const struct copy_engine *engine, enum storag
 
 /* ---- the end of an object ------------------------------------------------------------------- */
 
-/* Takes what is newly known; what the answer does not say stays as it was. */
-static void renew_info(struct copy_engine *engine, struct copy_object *object,
-                       const struct storage_info *info)
+void copy_renew_info(struct copy_engine *engine, struct copy_object *object,
+                     const struct storage_info *info)
 {
     struct storage_info before = object->info;
     object->info = *info;
@@ -120,8 +120,8 @@ static void forget_work(struct copy_object *object)
 }
 
 /* An object that failed: once, and for a reason that may pass, it starts over; else it is out. */
-static void end_failed(struct copy_engine *engine, struct copy_object *object,
-                       const struct storage_error *err)
+void copy_end_failed(struct copy_engine *engine, struct copy_object *object,
+                     const struct storage_error *err)
 {
     struct storage *source = engine->copy.source;
     struct storage_error failure = *err;
@@ -130,12 +130,25 @@ static void end_failed(struct copy_engine *engine, struct copy_object *object,
     if (may_pass && ++object->attempt < COPY_ATTEMPTS && !copy_is_stopped(engine)) {
         struct storage_info info = {0};
         if (source->backend->stat(source, object->source, &info, &failure) == STORAGE_OK) {
-            renew_info(engine, object, &info);
+            copy_renew_info(engine, object, &info);
             copy_put_back(engine, object);
             return;
         }
     }
     copy_report_failure(engine, object->source, object->destination, object->info.size, &failure);
+    copy_object_done(engine, object);
+    copy_object_free(object);
+}
+
+void copy_end_stored(struct copy_engine *engine, struct copy_object *object, const uint32_t *crc,
+                     enum storage_verified verified)
+{
+    struct storage_error err = {0};
+    if (engine->copy.remove_source && copy_remove_source(engine, object, &err) != STORAGE_OK) {
+        copy_report_failure(engine, object->source, object->destination, object->info.size, &err);
+    } else {
+        report_success(engine, object, crc, verified);
+    }
     copy_object_done(engine, object);
     copy_object_free(object);
 }
@@ -149,12 +162,10 @@ static void end_copied(struct copy_engine *engine, struct copy_object *object, u
     object->upload = NULL; /* completing frees it, also when it fails */
     if (upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err) !=
         STORAGE_OK) {
-        end_failed(engine, object, &err);
+        copy_end_failed(engine, object, &err);
         return;
     }
-    report_success(engine, object, crc, judge(engine, object->check.kind, stored));
-    copy_object_done(engine, object);
-    copy_object_free(object);
+    copy_end_stored(engine, object, &crc, judge(engine, object->check.kind, stored));
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -237,7 +248,7 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     if (code != STORAGE_OK) {
         goto done;
     }
-    renew_info(engine, object, &info);
+    copy_renew_info(engine, object, &info);
     crc = storage_crc32(0, worker->buffer, size);
     copy_check_choose(&object->check, &object->info, engine->copy.source->kind, &part_size,
                       part_size);
@@ -259,7 +270,7 @@ done:
     if (code == STORAGE_OK) {
         end_copied(engine, object, crc);
     } else {
-        end_failed(engine, object, &err);
+        copy_end_failed(engine, object, &err);
     }
 }
 
@@ -287,7 +298,7 @@ static enum storage_code begin_parts(struct copy_engine *engine, struct copy_obj
         if (code != STORAGE_OK) {
             return code;
         }
-        renew_info(engine, object, &info);
+        copy_renew_info(engine, object, &info);
     }
     object->part_size = choose_part_size(engine, object);
     copy_check_choose(&object->check, &object->info, source->kind, &object->part_size, part_max);
@@ -314,7 +325,7 @@ static void run_begin(struct copy_worker *worker, struct copy_object *object)
     if (begin_parts(worker->engine, object, &err) == STORAGE_OK) {
         copy_put_open(worker->engine, object);
     } else {
-        end_failed(worker->engine, object, &err);
+        copy_end_failed(worker->engine, object, &err);
     }
 }
 
@@ -345,7 +356,7 @@ static void end_parts(struct copy_engine *engine, struct copy_object *object)
 {
     struct storage_error err = object->error;
     if (object->failed) {
-        end_failed(engine, object, &err);
+        copy_end_failed(engine, object, &err);
         return;
     }
     uint32_t crc = object->part_crcs[0];
@@ -358,7 +369,7 @@ static void end_parts(struct copy_engine *engine, struct copy_object *object)
                           &err) == STORAGE_OK) {
         end_copied(engine, object, crc);
     } else {
-        end_failed(engine, object, &err);
+        copy_end_failed(engine, object, &err);
     }
 }
 
@@ -392,6 +403,13 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
 void copy_run(struct copy_worker *worker, const struct copy_task *task)
 {
     switch (task->step) {
+    case COPY_LOOK:
+        copy_run_look(worker->engine, task->object);
+        break;
+    case COPY_REMOTE:
+        task->object->started = copy_now();
+        copy_run_remote(worker->engine, task->object);
+        break;
     case COPY_WHOLE:
         task->object->started = copy_now();
         run_whole(worker, task->object);

@@ -27,7 +27,9 @@ struct copy_object *copy_object_new(const char *source, const char *destination,
     if (!object) {
         return NULL;
     }
-    object->info = *info;
+    if (info) {
+        object->info = *info;
+    }
     object->source = strdup(source);
     object->destination = strdup(destination);
     if (!object->source || !object->destination) {
@@ -67,6 +69,7 @@ bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *cop
 {
     memset(engine, 0, sizeof *engine);
     engine->copy = *copy;
+    atomic_init(&engine->is_remote, copy_may_be_remote(copy));
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -217,8 +220,10 @@ static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
     if (!object) {
         return false;
     }
-    bool small = is_small(engine, object);
-    if (small ? !reserve(worker, object->info.size ? (size_t)object->info.size : 1)
+    bool remote = !object->is_unseen && !object->is_streamed && atomic_load(&engine->is_remote);
+    bool bufferless = object->is_unseen || remote;
+    bool small = bufferless || is_small(engine, object);
+    if (small ? !reserve(worker, !bufferless && object->info.size ? (size_t)object->info.size : 1)
               : engine->open_count >= COPY_OPEN_MAX) {
         return false;
     }
@@ -229,7 +234,10 @@ static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
     object->is_big = !small;
     object->next = NULL;
     pthread_cond_signal(&engine->room);
-    task->step = small ? COPY_WHOLE : COPY_BEGIN;
+    task->step = object->is_unseen ? COPY_LOOK
+                 : remote          ? COPY_REMOTE
+                 : small           ? COPY_WHOLE
+                                   : COPY_BEGIN;
     task->object = object;
     return true;
 }
