@@ -306,6 +306,7 @@ struct storage_copied {
     bool has_crc32; /* false where the store copied it by itself and keeps no sum */
     enum storage_verified verified;
     double seconds;
+    const struct storage_info *info;   /* of the source as it was copied; NULL when error is not */
     const struct storage_error *error; /* NULL: copied */
 };
 
@@ -321,6 +322,10 @@ struct storage_item {
     const char *source;              /* key or path; NULL: there are no more */
     const char *destination;         /* key or path; may be written as it stands */
     const struct storage_info *info; /* of the source, as a listing has it; NULL: look at it */
+    /* what lies at the destination: the copy's `is_needed` is asked first; NULL: copy */
+    const struct storage_info *there;
+    /* not to be copied, but to be counted and reported as failed so; NULL: copy */
+    const struct storage_error *failure;
 };
 
 /*
@@ -347,6 +352,12 @@ struct storage_copy {
     bool recursive;
     bool remove_source;
     enum storage_code (*next)(void *context, struct storage_item *item, struct storage_error *err);
+    /*
+     * Asked from a worker's thread, not one at a time, for items with `there`: *needed false leaves
+     * the object out, without a count; an error is the object's failure.
+     */
+    enum storage_code (*is_needed)(void *context, const struct storage_item *item, bool *needed,
+                                   struct storage_error *err);
     bool include_private;    /* also ".jobferry/" below source_key, which is else left out */
     unsigned workers;        /* objects or parts in flight; default: 16 */
     size_t part_size;        /* bytes of a range or part; default 8 MiB; at least 5 MiB to S3 */

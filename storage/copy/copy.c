@@ -58,18 +58,29 @@ static void *worker_run(void *context)
 
 /* ---- feeding -------------------------------------------------------------------------------- */
 
-static enum storage_code queue_object(struct copy_engine *engine, const char *source,
-                                      const char *destination, const struct storage_info *info,
-                                      struct storage_error *err)
+static enum storage_code queue_item(struct copy_engine *engine, const struct storage_item *item,
+                                    struct storage_error *err)
 {
-    struct copy_object *object = copy_object_new(source, destination, info);
-    if (!object) {
-        return storage_fail(err, STORAGE_BUG, "copy %s: no memory", source);
+    if (item->failure) {
+        copy_report_failure(engine, item->source, item->destination,
+                            item->info ? item->info->size : 0, item->failure);
+        return STORAGE_OK;
     }
-    object->is_unseen = !info;
+    struct copy_object *object = copy_object_new(item->source, item->destination, item->info);
+    struct storage_info *there = item->there ? malloc(sizeof *there) : NULL;
+    if (!object || (item->there && !there)) {
+        copy_object_free(object);
+        free(there);
+        return storage_fail(err, STORAGE_BUG, "copy %s: no memory", item->source);
+    }
+    if (there) {
+        *there = *item->there;
+    }
+    object->there = there;
+    object->is_unseen = !item->info;
     if (!copy_put_fresh(engine, object)) {
         copy_object_free(object);
-        return storage_fail(err, STORAGE_STOPPED, "copy %s: stopped on request", source);
+        return storage_fail(err, STORAGE_STOPPED, "copy %s: stopped on request", item->source);
     }
     return STORAGE_OK;
 }
@@ -80,9 +91,11 @@ static enum storage_code feed_entry(struct copy_engine *engine, const struct cop
     struct storage *to = engine->copy.destination;
     char destination[STORAGE_PATH_MAX];
     struct storage_error failure = {0};
+    const struct storage_item item = {
+        .source = entry->key, .destination = destination, .info = &entry->info};
     switch (copy_route_name(route, &engine->copy, entry, destination, &failure)) {
     case COPY_TAKE:
-        return queue_object(engine, entry->key, destination, &entry->info, err);
+        return queue_item(engine, &item, err);
     case COPY_SKIP:
         return STORAGE_OK;
     case COPY_FOLDER:
@@ -107,7 +120,10 @@ static enum storage_code feed_items(struct copy_engine *engine, struct storage_e
         if (code != STORAGE_OK || !item.source) {
             break;
         }
-        code = queue_object(engine, item.source, item.destination, item.info, err);
+        code = queue_item(engine, &item, err);
+        if (code == STORAGE_OK && copy_is_stopped(engine)) {
+            code = storage_fail(err, STORAGE_STOPPED, "copy: stopped on request");
+        }
     }
     return code;
 }
@@ -122,7 +138,9 @@ static enum storage_code feed(struct copy_engine *engine, const struct copy_rout
         return feed_items(engine, err);
     }
     if (route->single) {
-        return queue_object(engine, route->from, route->to, &route->info, err);
+        const struct storage_item item = {
+            .source = route->from, .destination = route->to, .info = &route->info};
+        return queue_item(engine, &item, err);
     }
     enum storage_code code =
         storage_lister_open(&lister, engine->copy.source, route->from, true, err);

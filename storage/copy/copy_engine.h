@@ -6,6 +6,7 @@
  *   copy_queue.c   who does what next, and within how much memory
  *   copy_object.c  the work itself: read, sum, check, write
  *   copy_check.c   how arrived bytes are held against what the source says of them
+ *   copy_doubt.c   objects that may turn out not to be needed
  *   copy_remote.c  objects that the store copies by itself; the end of a move
  *
  * The caller's thread lists the source and queues objects, a bounded number ahead. Workers take
@@ -67,8 +68,9 @@ struct copy_object {
     char *source;      /* owned */
     char *destination; /* owned */
     struct storage_info info;
-    bool is_unseen;   /* info is yet to be had */
-    bool is_streamed; /* the store refused to copy it by itself */
+    struct storage_info *there; /* owned; not NULL: whether to copy is yet to be asked */
+    bool is_unseen;             /* info is yet to be had */
+    bool is_streamed;           /* the store refused to copy it by itself */
     unsigned attempt;
     double started; /* seconds on the monotonic clock */
 
@@ -127,6 +129,7 @@ struct copy_worker {
 };
 
 enum copy_step {
+    COPY_DOUBT,  /* is it to be copied? */
     COPY_LOOK,   /* at an object of which nothing is known */
     COPY_REMOTE, /* the store copies it by itself */
     COPY_WHOLE,  /* a small object, from beginning to end */
@@ -177,6 +180,8 @@ void copy_end_stored(struct copy_engine *engine, struct copy_object *object, con
 void copy_end_failed(struct copy_engine *engine, struct copy_object *object,
                      const struct storage_error *err);
 
+/* Asks whether the object is needed, and takes it out of the engine when it is not. */
+void copy_run_doubt(struct copy_engine *engine, struct copy_object *object);
 /* Whether the store may be asked to copy by itself. */
 bool copy_may_be_remote(const struct storage_copy *copy);
 void copy_run_look(struct copy_engine *engine, struct copy_object *object);

@@ -74,6 +74,7 @@ static void report_success(struct copy_engine *engine, const struct copy_object 
                                     .crc32 = crc ? *crc : 0,
                                     .has_crc32 = crc != NULL,
                                     .verified = verified,
+                                    .info = &object->info,
                                     .seconds = copy_now() - object->started};
     report_object(engine, &copied);
 }
@@ -403,6 +404,9 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
 void copy_run(struct copy_worker *worker, const struct copy_task *task)
 {
     switch (task->step) {
+    case COPY_DOUBT:
+        copy_run_doubt(worker->engine, task->object);
+        break;
     case COPY_LOOK:
         copy_run_look(worker->engine, task->object);
         break;

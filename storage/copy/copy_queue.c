@@ -49,6 +49,7 @@ void copy_object_free(struct copy_object *object)
     }
     copy_check_release(&object->check);
     free(object->part_crcs);
+    free(object->there);
     free(object->source);
     free(object->destination);
     free(object);
@@ -221,7 +222,7 @@ static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
         return false;
     }
     bool remote = !object->is_unseen && !object->is_streamed && atomic_load(&engine->is_remote);
-    bool bufferless = object->is_unseen || remote;
+    bool bufferless = object->there || object->is_unseen || remote;
     bool small = bufferless || is_small(engine, object);
     if (small ? !reserve(worker, !bufferless && object->info.size ? (size_t)object->info.size : 1)
               : engine->open_count >= COPY_OPEN_MAX) {
@@ -234,10 +235,11 @@ static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
     object->is_big = !small;
     object->next = NULL;
     pthread_cond_signal(&engine->room);
-    task->step = object->is_unseen ? COPY_LOOK
-                 : remote          ? COPY_REMOTE
-                 : small           ? COPY_WHOLE
-                                   : COPY_BEGIN;
+    task->step = object->there       ? COPY_DOUBT
+                 : object->is_unseen ? COPY_LOOK
+                 : remote            ? COPY_REMOTE
+                 : small             ? COPY_WHOLE
+                                     : COPY_BEGIN;
     task->object = object;
     return true;
 }
