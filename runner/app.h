@@ -11,12 +11,16 @@
 
 #include <stdatomic.h>
 
+struct command; /* commands/commands.h */
+
 struct app {
     struct arguments *arguments;
     const struct settings *settings; /* of arguments */
     struct log log;
-    const atomic_bool *stop;     /* true once SIGINT or SIGTERM came */
-    const atomic_bool *stop_now; /* true once it came again */
+    const atomic_bool *stop;        /* true once SIGINT or SIGTERM came */
+    const atomic_bool *stop_now;    /* true once it came again */
+    const struct command *commands; /* all there are */
+    size_t command_count;
 };
 
 /* A command's body; returns the process's exit code. */

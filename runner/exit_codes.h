@@ -21,7 +21,9 @@ enum exit_code {
     EXIT_CONFIG = 78,           /* configuration, or another job holds this train_url */
     EXIT_PREEMPTED_UNSAFE = 79, /* stopped, newest checkpoint not confirmed */
     EXIT_DIVERGED = 81,         /* NaN or Inf loss */
-    EXIT_INTERRUPTED = 130      /* Ctrl-C, as a shell says it */
+    EXIT_INTERRUPTED = 130,     /* Ctrl-C, as a shell says it */
+    EXIT_PIPE = 141,            /* stdout's reader went away */
+    EXIT_TERMINATED = 143       /* SIGTERM to a storage command, likewise */
 };
 
 enum exit_code exit_code_of_storage(enum storage_code code);

@@ -1,23 +1,17 @@
 /* main.c - picks the command, wires signals to two flags, and turns its code into the process's. */
 #include "runner/commands/commands.h"
+#include "runner/nearest.h"
 #include "runner/version.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/runner_banned.h"
-
-struct command {
-    const char *name; /* two words where there is a sub-command */
-    enum command_bit bit;
-    command_fn *enter;
-    const char *synopsis;
-    const char *purpose;
-    const char *example;
-};
 
 static const struct command commands[] = {
     {"run", FOR_RUN, command_run, "--data_url=URL --train_url=URL [options] [unknown arguments]",
@@ -42,12 +36,16 @@ static const struct command commands[] = {
      "echo hello | jobferry put - s3://out/hello"},
     {"rm", FOR_RM, command_rm, "[-r] URL", "removes objects", "jobferry rm -r s3://out/job1/log"},
     {"mb", FOR_MB, command_mb, "URL", "makes a bucket or folder", "jobferry mb s3://out"},
+    {"du", FOR_DU, command_du, "[-d N] URL", "sums up bytes and objects below a prefix",
+     "jobferry du -d 1 --human s3://out"},
     {"ckpt show", FOR_CKPT, command_ckpt_show, "FILE", "shows what is in a checkpoint",
      "jobferry ckpt show ckpt/lenet-2_1875.ckpt"},
     {"ckpt verify", FOR_CKPT, command_ckpt_verify, "FILE...", "checks that checkpoints are whole",
      "jobferry ckpt verify ckpt/*.ckpt"},
     {"data digits", FOR_DIGITS, command_data_digits, "DIR",
      "writes a small MNIST-format set of drawn digits", "jobferry data digits ./digits"},
+    {"completion", FOR_COMPLETION, command_completion, "bash|zsh|fish",
+     "prints a completion script for a shell", "source <(jobferry completion bash)"},
 };
 
 enum {
@@ -56,11 +54,12 @@ enum {
 
 static atomic_bool stop_flag;
 static atomic_bool stop_now_flag;
+static volatile sig_atomic_t signal_number;
 
 /* The first signal asks for an orderly end, the second for one at once. */
 static void on_signal(int number)
 {
-    (void)number;
+    signal_number = number;
     if (atomic_exchange(&stop_flag, true)) {
         atomic_store(&stop_now_flag, true);
     }
@@ -74,6 +73,18 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+}
+
+/*
+ * Go programs, s5cmd and rclone among them, take HTTP_PROXY; curl takes only http_proxy, since a
+ * CGI server puts a header of the client's there. Outside of CGI they may mean the same.
+ */
+static void adopt_proxy(void)
+{
+    const char *proxy = getenv("HTTP_PROXY");
+    if (proxy && !getenv("http_proxy") && !getenv("REQUEST_METHOD")) {
+        setenv("http_proxy", proxy, 1);
+    }
 }
 
 static void print_overview(FILE *out)
@@ -118,14 +129,40 @@ static int usage_error(const char *message)
     return EXIT_USAGE;
 }
 
+static int unknown_command(const char *word)
+{
+    char message[256];
+    const char *nearest = NULL;
+    size_t length = strlen(word);
+    size_t least = nearest_limit(length);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        /* "ckpt" alone, or with a wrong second word, is told as "ckpt show" */
+        size_t first = strcspn(commands[i].name, " ");
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)first, commands[i].name);
+        size_t distance = nearest_distance(name, word, length);
+        if (distance < least) {
+            least = distance;
+            nearest = commands[i].name;
+        }
+    }
+    if (nearest) {
+        snprintf(message, sizeof message,
+                 "there is no command '%.64s'; did you mean '%s'? 'jobferry help' lists all", word,
+                 nearest);
+    } else {
+        snprintf(message, sizeof message, "there is no command '%.64s'; 'jobferry help' lists all",
+                 word);
+    }
+    return usage_error(message);
+}
+
 static int help_command(int count, char **words)
 {
     int used = 0;
     const struct command *command = count > 0 ? find_command(count, words, &used) : NULL;
     if (count > 0 && !command) {
-        char message[256];
-        snprintf(message, sizeof message, "there is no command '%.64s'", words[0]);
-        return usage_error(message);
+        return unknown_command(words[0]);
     }
     if (command) {
         print_help(stdout, command);
@@ -133,6 +170,23 @@ static int help_command(int count, char **words)
         print_overview(stdout);
     }
     return EXIT_DONE;
+}
+
+/* What became of stdout: a reader that went away (`jobferry ls … | head`) is no news to anyone. */
+static enum exit_code finish_output(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    bool failed = ferror(stdout) != 0;
+    failed |= fflush(stdout) != 0;
+    if (!failed) {
+        return EXIT_DONE;
+    }
+    int why = errno;
+    if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR)) {
+        return EXIT_PIPE;
+    }
+    fprintf(stderr, "jobferry: write to stdout: %s\n", strerror(why));
+    return EXIT_DISK;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
@@ -164,18 +218,20 @@ static int run_command(const struct command *command, int argc, char **argv)
     struct app app = {.arguments = arguments,
                       .settings = &arguments->settings,
                       .stop = &stop_flag,
-                      .stop_now = &stop_now_flag};
+                      .stop_now = &stop_now_flag,
+                      .commands = commands,
+                      .command_count = COMMANDS};
     log_init(&app.log, strcmp(arguments->settings.log_format, "json") == 0,
              arguments->settings.verbose);
     if (options_hide_secrets(argc, argv)) {
         log_warn(&app.log, "keys on the command line are visible to other users");
     }
     code = (int)command->enter(&app);
-    log_release(&app.log);
-    if (fflush(stdout) != 0 && code == EXIT_DONE) {
-        fprintf(stderr, "jobferry: write to stdout: %s\n", strerror(errno));
-        code = EXIT_DISK;
+    if (code == EXIT_INTERRUPTED && signal_number == SIGTERM) {
+        code = EXIT_TERMINATED;
     }
+    log_release(&app.log);
+    code = code == EXIT_DONE ? (int)finish_output() : code;
 done:
     for (int i = 0; words && i < argc; i++) {
         if (words[i]) {
@@ -210,11 +266,9 @@ int main(int argc, char **argv)
         command = find_command(argc - 1, argv + 1, &used);
     }
     if (!command) {
-        char message[256];
-        snprintf(message, sizeof message, "there is no command '%.64s'; 'jobferry help' lists them",
-                 argv[1]);
-        return usage_error(message);
+        return unknown_command(argv[1]);
     }
     catch_signals();
+    adopt_proxy();
     return run_command(command, argc - 1 - used, argv + 1 + used);
 }

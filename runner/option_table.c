@@ -13,9 +13,9 @@
 enum {
     FOR_JOB = FOR_RUN | FOR_TRAIN,
     FOR_MODEL = FOR_RUN | FOR_TRAIN | FOR_EVAL | FOR_INFER,
-    FOR_STORE = FOR_RUN | FOR_CP | FOR_LS | FOR_STAT | FOR_CAT | FOR_PUT | FOR_RM | FOR_MB,
+    FOR_STORE = FOR_RUN | FOR_CP | FOR_LS | FOR_STAT | FOR_CAT | FOR_PUT | FOR_RM | FOR_MB | FOR_DU,
     FOR_BOTH_SIDES = FOR_RUN | FOR_CP,
-    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS
+    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS | FOR_COMPLETION
 };
 
 /* The ten access options of one side; who is the help's word for it. */
@@ -365,6 +365,26 @@ const struct option options_table[] = {
      .offset = AT(yes),
      .commands = FOR_RM,
      .help = "really remove a whole bucket's objects"},
+    {.name = "human",
+     .kind = OPTION_SWITCH,
+     .offset = AT(human),
+     .commands = FOR_LS | FOR_DU,
+     .help = "sizes as 1.5 GiB"},
+    {.name = "summarize",
+     .kind = OPTION_SWITCH,
+     .offset = AT(summarize),
+     .commands = FOR_LS,
+     .help = "a last line with the number of objects and their bytes"},
+    {.name = "depth",
+     .letter = 'd',
+     .kind = OPTION_COUNT,
+     .offset = AT(depth),
+     .commands = FOR_DU,
+     .value = "N",
+     .fallback = "0",
+     .minimum = 0,
+     .maximum = 16,
+     .help = "also a line for each prefix down to N levels"},
     ACCESS_OPTIONS("", both, "both sides", FOR_STORE),
     ACCESS_OPTIONS("data_", data, "the source", FOR_BOTH_SIDES),
     ACCESS_OPTIONS("train_", train, "the destination", FOR_BOTH_SIDES),
@@ -376,7 +396,7 @@ const struct option options_table[] = {
     {.name = "json",
      .kind = OPTION_SWITCH,
      .offset = AT(json),
-     .commands = FOR_ALL & ~(unsigned)FOR_RUN & ~(unsigned)FOR_CAT,
+     .commands = FOR_ALL & ~(unsigned)(FOR_RUN | FOR_CAT | FOR_COMPLETION),
      .help = "results as JSON, one object a line"},
     {.name = "verbose",
      .kind = OPTION_SWITCH,

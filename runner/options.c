@@ -1,5 +1,7 @@
 #include "runner/options.h"
 
+#include "runner/nearest.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -44,43 +46,15 @@ static const struct option *find_letter(char letter, unsigned commands)
     return NULL;
 }
 
-/* Levenshtein distance of two short names (Wagner and Fischer 1974), '-' and '_' as one. */
-static size_t edit_distance(const char *a, const char *b, size_t b_length)
-{
-    enum {
-        NAME_MAX_LENGTH = 64
-    };
-    size_t row[NAME_MAX_LENGTH + 1];
-    if (b_length > NAME_MAX_LENGTH) {
-        return NAME_MAX_LENGTH;
-    }
-    for (size_t j = 0; j <= b_length; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < b_length; j++) {
-            char c = b[j] == '-' ? '_' : b[j];
-            size_t best = diagonal + (a[i] != c);
-            diagonal = row[j + 1];
-            best = best < row[j] + 1 ? best : row[j] + 1;
-            best = best < diagonal + 1 ? best : diagonal + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[b_length];
-}
-
 static const char *nearest_name(const char *name, size_t length, unsigned commands)
 {
     const char *nearest = NULL;
-    size_t least = length / 2 + 1;
+    size_t least = nearest_limit(length);
     for (size_t i = 0; i < options_count; i++) {
         if ((options_table[i].commands & commands) == 0) {
             continue;
         }
-        size_t distance = edit_distance(options_table[i].name, name, length);
+        size_t distance = nearest_distance(options_table[i].name, name, length);
         if (distance < least) {
             least = distance;
             nearest = options_table[i].name;

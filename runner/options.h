@@ -26,7 +26,9 @@ enum command_bit {
     FOR_RM = 1 << 9,
     FOR_MB = 1 << 10,
     FOR_CKPT = 1 << 11,
-    FOR_DIGITS = 1 << 12
+    FOR_DIGITS = 1 << 12,
+    FOR_DU = 1 << 13,
+    FOR_COMPLETION = 1 << 14
 };
 
 enum option_kind {

@@ -74,6 +74,9 @@ struct settings {
     /* storage commands */
     bool recursive;
     bool yes;
+    bool human;
+    bool summarize;
+    uint64_t depth;
 
     /* output */
     bool json;

@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=runner/packages.sh
 . runner/packages.sh
 TEST_PACKAGES=(
-  clang clang-format clang-tidy curl git libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev openssl
-  procps shellcheck
+  clang clang-format clang-tidy curl fish git libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev openssl
+  procps shellcheck zsh
 )
 # Other releases than bookworm have another clang.
 apt-cache show libclang-rt-14-dev >/dev/null 2>&1 || TEST_PACKAGES=("${TEST_PACKAGES[@]/libclang-rt-14-dev/libclang-rt-dev}")

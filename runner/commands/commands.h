@@ -1,8 +1,20 @@
-/* commands.h - one function a command; each prints its result and returns the exit code. */
+/*
+ * commands.h - one function a command; each prints its result and returns the exit code. Their
+ * names, options and help stand in one table, in main.c; struct app borrows it.
+ */
 #ifndef RUNNER_COMMANDS_H
 #define RUNNER_COMMANDS_H
 
 #include "runner/app.h"
+
+struct command {
+    const char *name; /* two words where there is a sub-command */
+    enum command_bit bit;
+    command_fn *enter;
+    const char *synopsis;
+    const char *purpose;
+    const char *example;
+};
 
 command_fn command_cp;
 command_fn command_ls;
@@ -11,6 +23,8 @@ command_fn command_cat;
 command_fn command_put;
 command_fn command_rm;
 command_fn command_mb;
+command_fn command_du;
+command_fn command_completion;
 command_fn command_run;
 command_fn command_train;
 command_fn command_eval;

@@ -110,6 +110,8 @@ enum exit_code command_cp(struct app *app)
     } else {
         print_summary(app, &summary);
         code = result ? exit_code_of_storage(result) : EXIT_DONE;
+        /* what failed before was told; a stop is what ended it */
+        code = result && atomic_load(app->stop) ? EXIT_INTERRUPTED : code;
     }
 done:
     place_close(&source);

@@ -23,6 +23,15 @@ static enum exit_code open_only(struct place *place, struct app *app, const char
     return place_open(place, app, SIDE_DATA, app->arguments->positional[0], app->stop, 0);
 }
 
+static void format_size(const struct app *app, char *out, size_t size, uint64_t bytes)
+{
+    if (app->settings->human) {
+        format_bytes(out, size, bytes);
+    } else {
+        snprintf(out, size, "%llu", (unsigned long long)bytes);
+    }
+}
+
 static void print_entry(const struct app *app, const struct storage_entry *entry)
 {
     char modified[32];
@@ -44,11 +53,22 @@ static void print_entry(const struct app *app, const struct storage_entry *entry
         }
         name += length > 1 ? length - 1 : 0;
     }
-    if (entry->is_prefix) {
-        printf("%20s %12s %s\n", "", "PRE", name);
-    } else {
-        printf("%20s %12llu %s\n", modified, (unsigned long long)entry->info.size, name);
+    char size[32];
+    format_size(app, size, sizeof size, entry->info.size);
+    printf("%20s %12s %s\n", entry->is_prefix ? "" : modified, entry->is_prefix ? "PRE" : size,
+           name);
+}
+
+static void print_total(const struct app *app, uint64_t objects, uint64_t bytes)
+{
+    char size[32];
+    if (app->settings->json) {
+        json_line_print(json_pack("{s{sI sI}}", "summary", "objects", (json_int_t)objects, "bytes",
+                                  (json_int_t)bytes));
+        return;
     }
+    format_size(app, size, sizeof size, bytes);
+    printf("%20s %12s in %llu objects\n", "total", size, (unsigned long long)objects);
 }
 
 enum exit_code command_ls(struct app *app)
@@ -57,13 +77,15 @@ enum exit_code command_ls(struct app *app)
     struct storage_lister *lister = NULL;
     struct storage_error err;
     uint64_t count = 0;
+    uint64_t objects = 0;
+    uint64_t bytes = 0;
     enum exit_code code = open_only(&place, app, "ls");
     if (code) {
         goto done;
     }
     enum storage_code result =
         storage_lister_open(&lister, place.store, place.url.key, app->settings->recursive, &err);
-    while (!result) {
+    while (!result && !ferror(stdout)) {
         struct storage_entry entry;
         result = storage_lister_next(lister, &entry, &err);
         if (!result && !entry.key) {
@@ -72,12 +94,17 @@ enum exit_code command_ls(struct app *app)
         if (!result) {
             print_entry(app, &entry);
             count++;
+            objects += !entry.is_prefix;
+            bytes += entry.is_prefix ? 0 : entry.info.size;
         }
     }
     code = result ? app_fail_storage(app, &err)
            : count == 0
                ? app_fail(app, EXIT_MISSING, "list %s: nothing begins with that", place.text)
                : EXIT_DONE;
+    if (!code && app->settings->summarize) {
+        print_total(app, objects, bytes);
+    }
 done:
     storage_lister_close(lister);
     place_close(&place);
@@ -122,11 +149,12 @@ done:
     return code;
 }
 
-static bool write_all(int fd, const char *data, size_t size)
+/* On false errno tells why; EINTR: a stop was asked for. */
+static bool write_all(int fd, const char *data, size_t size, const atomic_bool *stop)
 {
     while (size > 0) {
         ssize_t written = write(fd, data, size);
-        if (written < 0 && errno != EINTR) {
+        if (written < 0 && (errno != EINTR || atomic_load(stop))) {
             return false;
         }
         if (written > 0) {
@@ -168,10 +196,11 @@ enum exit_code command_cat(struct app *app)
             break;
         }
         snprintf(etag, sizeof etag, "%s", info.etag);
-        if (!write_all(STDOUT_FILENO, piece, got)) {
-            code = errno == EPIPE ? EXIT_DONE
-                                  : app_fail(app, EXIT_DISK, "cat %s: write to stdout: %s",
-                                             place.text, strerror(errno));
+        if (!write_all(STDOUT_FILENO, piece, got, app->stop)) {
+            code = errno == EPIPE   ? EXIT_PIPE
+                   : errno == EINTR ? EXIT_INTERRUPTED
+                                    : app_fail(app, EXIT_DISK, "cat %s: write to stdout: %s",
+                                               place.text, strerror(errno));
             break;
         }
     }
@@ -194,8 +223,11 @@ enum exit_code command_put(struct app *app)
     enum exit_code code = EXIT_DONE;
     int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        code = app_fail(app, errno == ENOENT ? EXIT_MISSING : EXIT_DISK, "open %s: %s", file,
-                        strerror(errno));
+        code = app_fail(app,
+                        errno == ENOENT  ? EXIT_MISSING
+                        : errno == EINTR ? EXIT_INTERRUPTED
+                                         : EXIT_DISK,
+                        "open %s: %s", file, strerror(errno));
         goto done;
     }
     code = place_open(&place, app, SIDE_DATA, arguments->positional[1], app->stop, 0);
@@ -343,6 +375,8 @@ enum exit_code command_rm(struct app *app)
         if (storage_stat(place.store, place.url.key, &info, &err) ||
             storage_remove(place.store, place.url.key, &err)) {
             code = app_fail_storage(app, &err);
+        } else if (app->settings->json) {
+            json_line_print(json_pack("{s{si}}", "summary", "deleted", 1));
         }
     }
 done:
@@ -357,6 +391,8 @@ enum exit_code command_mb(struct app *app)
     enum exit_code code = open_only(&place, app, "mb");
     if (!code && storage_make_bucket(place.store, place.url.key, &err)) {
         code = app_fail_storage(app, &err);
+    } else if (!code && app->settings->json) {
+        json_line_print(json_pack("{so}", "made", json_text(place.text)));
     }
     place_close(&place);
     return code;
