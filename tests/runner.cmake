@@ -20,15 +20,11 @@ endfunction()
 
 program_test(test_bad_data)
 program_test(test_cli)
+program_test(test_completion)
 program_test(test_disk MINIO LABELS threads)
 program_test(test_hostile ARGS $<TARGET_FILE:hostile_store> LABELS threads)
 program_test(test_job MINIO TIMEOUT 900 LABELS threads)
 program_test(test_tls TLS LABELS threads)
-program_test(test_completion)
-program_test(test_disk MINIO)
-program_test(test_hostile ARGS $<TARGET_FILE:hostile_store>)
-program_test(test_job MINIO TIMEOUT 900)
-program_test(test_tls TLS)
 
 # A store that no real one will be, for test_hostile.sh.
 add_executable(hostile_store hostile_store.c)
