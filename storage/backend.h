@@ -65,7 +65,8 @@ struct backend {
 
     /* A lister embeds struct storage_lister first. */
     enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
-                                     const char *prefix, bool recursive, struct storage_error *err);
+                                     const struct storage_listing *listing,
+                                     struct storage_error *err);
     enum storage_code (*lister_next)(struct storage_lister *lister, struct storage_entry *entry,
                                      struct storage_error *err);
     void (*lister_close)(struct storage_lister *lister);

@@ -68,7 +68,15 @@ enum storage_code storage_stat(struct storage *store, const char *key, struct st
 enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
                                       const char *prefix, bool recursive, struct storage_error *err)
 {
-    return store->backend->lister_open(lister, store, prefix, recursive, err);
+    const struct storage_listing listing = {.prefix = prefix, .recursive = recursive};
+    return store->backend->lister_open(lister, store, &listing, err);
+}
+
+enum storage_code storage_lister_open_as(struct storage_lister **lister, struct storage *store,
+                                         const struct storage_listing *listing,
+                                         struct storage_error *err)
+{
+    return store->backend->lister_open(lister, store, listing, err);
 }
 
 enum storage_code storage_lister_next(struct storage_lister *lister, struct storage_entry *entry,

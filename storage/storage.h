@@ -221,11 +221,37 @@ struct storage_info {
 enum storage_code storage_stat(struct storage *store, const char *key, struct storage_info *info,
                                struct storage_error *err);
 
+/* What is done about symbolic links below a local folder. */
+enum storage_symlinks {
+    STORAGE_SYMLINKS_FOLLOW, /* links to files and folders pass for them; loops are noticed */
+    STORAGE_SYMLINKS_SKIP,   /* links are left out */
+    STORAGE_SYMLINKS_ERROR   /* a link is that name's failure */
+};
+
+/* What links have to do with an entry; stores have none. */
+enum storage_link {
+    STORAGE_LINK_NONE,
+    STORAGE_LINK_FILE,       /* it is a link to a file */
+    STORAGE_LINK_BEHIND,     /* it lies behind a link to a folder */
+    STORAGE_LINK_UNFOLLOWED, /* a link, with STORAGE_SYMLINKS_ERROR */
+    STORAGE_LINK_BROKEN,     /* a link that leads nowhere; a name that cannot be looked at */
+    STORAGE_LINK_LOOP        /* a link to a folder that it lies in */
+};
+
 /* One row of a listing. Pointers live until the next call on the lister. */
 struct storage_entry {
     const char *key; /* whole key or path; a prefix ends in '/'; NULL: the listing has ended */
     bool is_prefix;  /* not an object: a common prefix, or a folder */
+    enum storage_link link;
     struct storage_info info;
+};
+
+/* What is to be listed. */
+struct storage_listing {
+    const char *prefix; /* borrowed until the opening returns */
+    bool recursive;
+    enum storage_symlinks symlinks;
+    unsigned parallel; /* of a store, recursively: listings at once where that pays; default 1 */
 };
 
 struct storage_lister;
@@ -239,6 +265,9 @@ struct storage_lister;
 enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
                                       const char *prefix, bool recursive,
                                       struct storage_error *err);
+enum storage_code storage_lister_open_as(struct storage_lister **lister, struct storage *store,
+                                         const struct storage_listing *listing,
+                                         struct storage_error *err);
 enum storage_code storage_lister_next(struct storage_lister *lister, struct storage_entry *entry,
                                       struct storage_error *err);
 void storage_lister_close(struct storage_lister *lister);
@@ -294,6 +323,27 @@ enum storage_code storage_remove_batch(struct storage *store, const char *const 
 /* Makes the store's bucket, or the folder with its parents. One that is ours already is fine. */
 enum storage_code storage_make_bucket(struct storage *store, const char *key,
                                       struct storage_error *err);
+
+/* ---- names to be taken ---------------------------------------------------------------------- */
+
+/*
+ * Which names are taken: those that match an include pattern, or all when there is none, but never
+ * one that matches an exclude pattern, in whatever order they were added (as s5cmd has it).
+ *
+ * Patterns are rclone's globs, held against the name relative to what is copied: `*` any characters
+ * but '/', `**` any, `?` one but '/', `[a-z]` `[^a-z]` one of a set, `{a,b}` one of several, `\`
+ * takes the next character as it is. A pattern that begins with '/' must match from the top, any
+ * other may begin after any '/'. It must match to the end, or to a '/': a pattern that matches a
+ * folder takes all that lies in it. One that ends in '/' matches folders only.
+ */
+struct storage_filter;
+/* NULL: no memory. */
+struct storage_filter *storage_filter_new(void);
+void storage_filter_free(struct storage_filter *filter); /* NULL is fine */
+/* A pattern that is malformed, or beyond the ceilings, is STORAGE_USAGE. */
+enum storage_code storage_filter_add(struct storage_filter *filter, const char *pattern,
+                                     bool exclude, struct storage_error *err);
+bool storage_filter_takes(const struct storage_filter *filter, const char *name); /* NULL: all */
 
 /* ---- copies --------------------------------------------------------------------------------- */
 
@@ -358,6 +408,8 @@ struct storage_copy {
      */
     enum storage_code (*is_needed)(void *context, const struct storage_item *item, bool *needed,
                                    struct storage_error *err);
+    enum storage_symlinks symlinks;      /* below a local source */
+    const struct storage_filter *filter; /* which names below source_key; NULL: all */
     bool include_private;    /* also ".jobferry/" below source_key, which is else left out */
     unsigned workers;        /* objects or parts in flight; default: 16 */
     size_t part_size;        /* bytes of a range or part; default 8 MiB; at least 5 MiB to S3 */

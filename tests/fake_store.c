@@ -276,14 +276,14 @@ static void fake_upload_abort(struct upload *base)
 }
 
 static enum storage_code fake_lister_open(struct storage_lister **result, struct storage *store,
-                                          const char *prefix, bool recursive,
+                                          const struct storage_listing *listing,
                                           struct storage_error *err)
 {
     (void)err;
-    assert(recursive);
+    assert(listing->recursive);
     struct fake_lister *lister = calloc(1, sizeof *lister);
     lister->base.store = store;
-    lister->prefix = strdup(prefix);
+    lister->prefix = strdup(listing->prefix);
     *result = &lister->base;
     return STORAGE_OK;
 }

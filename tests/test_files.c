@@ -129,7 +129,8 @@ static void walk_text(char *out, size_t size, const char *folder, const char *pa
     struct files_entry entry = {0};
     size_t length = 0;
     out[0] = '\0';
-    assert_int_equal(files_walk_open(&walk, path, recursive, NULL), STORAGE_OK);
+    assert_int_equal(files_walk_open(&walk, path, recursive, STORAGE_SYMLINKS_FOLLOW, NULL),
+                     STORAGE_OK);
     for (;;) {
         assert_int_equal(files_walk_next(walk, &entry, NULL), STORAGE_OK);
         if (!entry.path) {
@@ -183,11 +184,12 @@ static void a_walk_says_what_is_missing(void **state)
     struct files_entry entry;
     struct storage_error err = {0};
     const char *path = scratch_path(*state, "none");
-    assert_int_equal(files_walk_open(&walk, path, true, &err), STORAGE_OK);
+    assert_int_equal(files_walk_open(&walk, path, true, STORAGE_SYMLINKS_FOLLOW, &err), STORAGE_OK);
     assert_int_equal(files_walk_next(walk, &entry, &err), STORAGE_NOT_FOUND);
     assert_non_null(strstr(err.message, "none"));
     files_walk_close(walk);
-    assert_int_equal(files_walk_open(&walk, *state, true, &err), STORAGE_OK);
+    assert_int_equal(files_walk_open(&walk, *state, true, STORAGE_SYMLINKS_FOLLOW, &err),
+                     STORAGE_OK);
     assert_int_equal(files_walk_next(walk, &entry, &err), STORAGE_OK);
     assert_null(entry.path);
     files_walk_close(walk);

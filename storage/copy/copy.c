@@ -134,6 +134,8 @@ static enum storage_code feed(struct copy_engine *engine, const struct copy_rout
 {
     struct storage_lister *lister = NULL;
     struct storage_entry entry;
+    const struct storage_listing listing = {
+        .prefix = route->from, .recursive = true, .symlinks = engine->copy.symlinks};
     if (engine->copy.next) {
         return feed_items(engine, err);
     }
@@ -142,8 +144,7 @@ static enum storage_code feed(struct copy_engine *engine, const struct copy_rout
             .source = route->from, .destination = route->to, .info = &route->info};
         return queue_item(engine, &item, err);
     }
-    enum storage_code code =
-        storage_lister_open(&lister, engine->copy.source, route->from, true, err);
+    enum storage_code code = storage_lister_open_as(&lister, engine->copy.source, &listing, err);
     while (code == STORAGE_OK) {
         code = storage_lister_next(lister, &entry, err);
         if (code != STORAGE_OK || !entry.key) {

@@ -234,6 +234,17 @@ enum copy_verdict copy_route_name(const struct copy_route *route, const struct s
     if (below && !copy->include_private && starts_with(name, private_folder)) {
         return COPY_SKIP;
     }
+    if (below && !storage_filter_takes(copy->filter, name)) {
+        return COPY_SKIP;
+    }
+    if (entry->link >= STORAGE_LINK_UNFOLLOWED) {
+        storage_fail(err, STORAGE_CONFLICT, "copy %s: %s", entry->key,
+                     entry->link == STORAGE_LINK_UNFOLLOWED ? "it is a symbolic link"
+                     : entry->link == STORAGE_LINK_LOOP
+                         ? "it is a link to a folder that it lies in"
+                         : "it is a link that leads nowhere, or cannot be looked at");
+        return COPY_REFUSE;
+    }
     if (!below || !storage_name_is_safe(name, &why)) {
         storage_fail(err, STORAGE_HOSTILE, "copy %s: the name is refused: %s", entry->key, why);
         return COPY_REFUSE;

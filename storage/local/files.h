@@ -68,18 +68,19 @@ struct files_entry {
     const char
         *path; /* the walk's path joined with the name; a folder ends in '/'; NULL: the end */
     bool is_folder;
+    enum storage_link link;
     struct stat status; /* all zero where it could not be read, as of a link to nowhere */
 };
 
 /*
  * Walks what lies below path (a folder, with or without its slash; a file is its own single
  * entry; "" is the current folder). Recursively, files come, and those folders that are empty;
- * otherwise one level, files and folders. Links are followed; one that leads back to a folder it
- * lies in comes as if it were a file. Sockets, pipes and devices are left out. Opening touches
- * nothing: the first files_walk_next does.
+ * otherwise one level, files and folders. Links are followed unless symlinks says otherwise; one
+ * that leads nowhere, or back to a folder it lies in, comes as if it were a file. Sockets, pipes
+ * and devices are left out. Opening touches nothing: the first files_walk_next does.
  */
 enum storage_code files_walk_open(struct files_walk **walk, const char *path, bool recursive,
-                                  struct storage_error *err);
+                                  enum storage_symlinks symlinks, struct storage_error *err);
 enum storage_code files_walk_next(struct files_walk *walk, struct files_entry *entry,
                                   struct storage_error *err);
 void files_walk_close(struct files_walk *walk); /* NULL is fine */

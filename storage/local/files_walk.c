@@ -26,20 +26,27 @@ enum {
     FIRST_CAPACITY = 64
 };
 
+struct name {
+    char *text; /* owned */
+    enum storage_link link;
+};
+
 /* One folder on the way down. */
 struct level {
-    char **names; /* sorted; each owned */
+    struct name *names; /* sorted */
     size_t count;
     size_t capacity;
     size_t next;
     size_t path_length; /* of its path in walk->path, with the slash */
     dev_t device;
     ino_t inode;
+    bool is_behind; /* a link led here, or to a folder above */
 };
 
 struct files_walk {
     char path[STORAGE_PATH_MAX]; /* of the folder on top, then of the entry just given */
     bool recursive;
+    enum storage_symlinks symlinks;
     bool opened;
     size_t depth;
     struct level levels[DEPTH_MAX];
@@ -47,24 +54,24 @@ struct files_walk {
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
 }
 
 static void level_release(struct level *level)
 {
     for (size_t i = 0; i < level->count; i++) {
-        free(level->names[i]);
+        free(level->names[i].text);
     }
     free(level->names);
     memset(level, 0, sizeof *level);
 }
 
 /* Adds name, with a slash when it is a folder's. False: no memory, or the ceiling. */
-static bool level_add(struct level *level, const char *name, bool is_folder)
+static bool level_add(struct level *level, const char *name, bool is_folder, enum storage_link link)
 {
     if (level->count == level->capacity) {
         size_t capacity = level->capacity ? level->capacity * 2 : FIRST_CAPACITY;
-        char **names =
+        struct name *names =
             capacity > FOLDER_ENTRIES_MAX ? NULL : realloc(level->names, capacity * sizeof *names);
         if (!names) {
             return false;
@@ -76,7 +83,7 @@ static bool level_add(struct level *level, const char *name, bool is_folder)
     if (asprintf(&copy, "%s%s", name, is_folder ? "/" : "") < 0) {
         return false;
     }
-    level->names[level->count++] = copy;
+    level->names[level->count++] = (struct name){copy, link};
     return true;
 }
 
@@ -97,19 +104,34 @@ enum kind {
     KIND_OTHER
 };
 
-/* What a name is, links followed; one that leads nowhere, or back up, passes for a file. */
-static enum kind kind_of(const struct files_walk *walk, int folder, const struct dirent *entry)
+/* What a name is; a link that leads nowhere, or back up, passes for a file. */
+static enum kind kind_of(const struct files_walk *walk, int folder, const struct dirent *entry,
+                         enum storage_link *link)
 {
+    struct stat status;
+    bool is_link = entry->d_type == DT_LNK;
+    *link = STORAGE_LINK_NONE;
     if (entry->d_type == DT_REG) {
         return KIND_FILE;
     }
-    struct stat status;
+    if (entry->d_type == DT_UNKNOWN &&
+        fstatat(folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        is_link = S_ISLNK(status.st_mode);
+    }
+    if (is_link && walk->symlinks != STORAGE_SYMLINKS_FOLLOW) {
+        *link = STORAGE_LINK_UNFOLLOWED;
+        return walk->symlinks == STORAGE_SYMLINKS_SKIP ? KIND_OTHER : KIND_FILE;
+    }
     if (fstatat(folder, entry->d_name, &status, 0) != 0) {
+        *link = is_link ? STORAGE_LINK_BROKEN : STORAGE_LINK_NONE;
         return KIND_FILE;
     }
     if (S_ISDIR(status.st_mode)) {
-        return is_loop(walk, &status) ? KIND_FILE : KIND_FOLDER;
+        bool loops = is_loop(walk, &status);
+        *link = loops ? STORAGE_LINK_LOOP : is_link ? STORAGE_LINK_BEHIND : STORAGE_LINK_NONE;
+        return loops ? KIND_FILE : KIND_FOLDER;
     }
+    *link = is_link ? STORAGE_LINK_FILE : STORAGE_LINK_NONE;
     return S_ISREG(status.st_mode) ? KIND_FILE : KIND_OTHER;
 }
 
@@ -125,8 +147,9 @@ static enum storage_code read_names(const struct files_walk *walk, struct level 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
             continue;
         }
-        enum kind kind = kind_of(walk, dirfd(folder), entry);
-        if (kind != KIND_OTHER && !level_add(level, entry->d_name, kind == KIND_FOLDER)) {
+        enum storage_link link;
+        enum kind kind = kind_of(walk, dirfd(folder), entry, &link);
+        if (kind != KIND_OTHER && !level_add(level, entry->d_name, kind == KIND_FOLDER, link)) {
             return storage_fail(err, STORAGE_BUG, "read folder %s: no memory for its names",
                                 walk->path);
         }
@@ -141,7 +164,7 @@ static enum storage_code read_names(const struct files_walk *walk, struct level 
 }
 
 /* Goes down into walk->path, which ends in '/' or is "". */
-static enum storage_code push(struct files_walk *walk, struct storage_error *err)
+static enum storage_code push(struct files_walk *walk, bool is_behind, struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
     const char *shown = *walk->path ? walk->path : ".";
@@ -158,6 +181,7 @@ static enum storage_code push(struct files_walk *walk, struct storage_error *err
     struct level *level = &walk->levels[walk->depth++];
     memset(level, 0, sizeof *level);
     level->path_length = strlen(walk->path);
+    level->is_behind = is_behind;
     level->device = status.st_dev;
     level->inode = status.st_ino;
     code = read_names(walk, level, folder, err);
@@ -169,7 +193,7 @@ done:
 }
 
 enum storage_code files_walk_open(struct files_walk **result, const char *path, bool recursive,
-                                  struct storage_error *err)
+                                  enum storage_symlinks symlinks, struct storage_error *err)
 {
     size_t length = strlen(path);
     *result = NULL;
@@ -182,6 +206,7 @@ enum storage_code files_walk_open(struct files_walk **result, const char *path, 
     }
     memcpy(walk->path, path, length + 1);
     walk->recursive = recursive;
+    walk->symlinks = symlinks;
     *result = walk;
     return STORAGE_OK;
 }
@@ -197,15 +222,22 @@ void files_walk_close(struct files_walk *walk)
     free(walk);
 }
 
-static void give(struct files_walk *walk, struct files_entry *entry)
+/* Gives the present path; false: it is gone since its folder was read. */
+static bool give(struct files_walk *walk, enum storage_link link, struct files_entry *entry)
 {
     size_t length = strlen(walk->path);
     memset(entry, 0, sizeof *entry);
-    entry->path = walk->path;
-    entry->is_folder = length > 0 && walk->path[length - 1] == '/';
-    if (stat(walk->path, &entry->status) != 0) {
+    if (link != STORAGE_LINK_BROKEN && stat(walk->path, &entry->status) != 0) {
+        if (errno == ENOENT) {
+            return false;
+        }
         memset(&entry->status, 0, sizeof entry->status);
+        link = STORAGE_LINK_BROKEN; /* it cannot be looked at */
     }
+    entry->path = walk->path;
+    entry->link = link;
+    entry->is_folder = length > 0 && walk->path[length - 1] == '/';
+    return true;
 }
 
 /* The first step: a folder is entered, a file given as it is. */
@@ -220,20 +252,21 @@ static enum storage_code begin(struct files_walk *walk, struct files_entry *entr
         return storage_fail_errno(err, "open", shown, errno);
     }
     if (!S_ISDIR(status.st_mode)) {
-        give(walk, entry);
-        return STORAGE_OK;
+        return give(walk, STORAGE_LINK_NONE, entry)
+                   ? STORAGE_OK
+                   : storage_fail_errno(err, "open", shown, ENOENT);
     }
     if (length > 0 && walk->path[length - 1] != '/') {
         memcpy(walk->path + length, "/", 2);
     }
-    return push(walk, err);
+    return push(walk, false, err);
 }
 
 /* Appends the next name of the level on top to its path. */
 static enum storage_code step(struct files_walk *walk, struct level *level,
                               struct storage_error *err)
 {
-    const char *name = level->names[level->next++];
+    const char *name = level->names[level->next++].text;
     size_t length = strlen(name);
     walk->path[level->path_length] = '\0';
     if (level->path_length + length >= sizeof walk->path) {
@@ -262,24 +295,30 @@ enum storage_code files_walk_next(struct files_walk *walk, struct files_entry *e
             walk->depth--;
             continue;
         }
+        enum storage_link link = level->names[level->next].link;
+        bool is_behind = level->is_behind || link == STORAGE_LINK_BEHIND;
+        if (is_behind && (link == STORAGE_LINK_NONE || link == STORAGE_LINK_FILE)) {
+            link = STORAGE_LINK_BEHIND;
+        }
         code = step(walk, level, err);
         if (code != STORAGE_OK) {
             return code;
         }
         bool is_folder = walk->path[strlen(walk->path) - 1] == '/';
         if (!walk->recursive || !is_folder) {
-            give(walk, entry);
-            return STORAGE_OK;
+            if (give(walk, link, entry)) {
+                return STORAGE_OK;
+            }
+            continue;
         }
-        code = push(walk, err);
+        code = push(walk, is_behind, err);
         if (code == STORAGE_NOT_FOUND) {
             continue; /* removed since its parent was read */
         }
         if (code != STORAGE_OK) {
             return code;
         }
-        if (walk->levels[walk->depth - 1].count == 0) {
-            give(walk, entry);
+        if (walk->levels[walk->depth - 1].count == 0 && give(walk, link, entry)) {
             return STORAGE_OK;
         }
     }

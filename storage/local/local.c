@@ -246,17 +246,18 @@ static void local_upload_abort(struct upload *base)
 /* ---- listing -------------------------------------------------------------------------------- */
 
 static enum storage_code local_lister_open(struct storage_lister **result, struct storage *store,
-                                           const char *prefix, bool recursive,
+                                           const struct storage_listing *listing,
                                            struct storage_error *err)
 {
     *result = NULL;
     struct local_lister *lister = calloc(1, sizeof *lister);
     if (!lister) {
-        return storage_fail(err, STORAGE_BUG, "list %s: no memory", prefix);
+        return storage_fail(err, STORAGE_BUG, "list %s: no memory", listing->prefix);
     }
     lister->base.store = store;
-    lister->recursive = recursive;
-    enum storage_code code = files_walk_open(&lister->walk, prefix, recursive, err);
+    lister->recursive = listing->recursive;
+    enum storage_code code =
+        files_walk_open(&lister->walk, listing->prefix, listing->recursive, listing->symlinks, err);
     if (code != STORAGE_OK) {
         free(lister);
         return code;
@@ -276,6 +277,7 @@ static enum storage_code local_lister_next(struct storage_lister *base, struct s
         return code;
     }
     fill_info(&entry->info, &found.status);
+    entry->link = found.link;
     entry->key = found.path;
     entry->is_prefix = found.is_folder && !lister->recursive;
     return STORAGE_OK;

@@ -37,8 +37,9 @@ struct s3_lister {
 };
 
 enum storage_code s3_lister_open(struct storage_lister **result, struct storage *base,
-                                 const char *prefix, bool recursive, struct storage_error *err)
+                                 const struct storage_listing *listing, struct storage_error *err)
 {
+    const char *prefix = listing->prefix;
     struct s3_store *store = (struct s3_store *)base;
     *result = NULL;
     if (strlen(prefix) > STORAGE_KEY_MAX) {
@@ -53,7 +54,7 @@ enum storage_code s3_lister_open(struct storage_lister **result, struct storage 
     }
     lister->base.store = base;
     snprintf(lister->prefix, sizeof lister->prefix, "%s", prefix);
-    lister->is_recursive = recursive;
+    lister->is_recursive = listing->recursive;
     lister->is_version1 = atomic_load(&store->is_obs);
     xml_page_init(&lister->page);
     buf_init(&lister->marker, KEY_TEXT_MAX);

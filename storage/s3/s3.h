@@ -129,7 +129,7 @@ void s3_upload_abort(struct upload *base);
 /* ---- list.c ---- */
 
 enum storage_code s3_lister_open(struct storage_lister **lister, struct storage *base,
-                                 const char *prefix, bool recursive, struct storage_error *err);
+                                 const struct storage_listing *listing, struct storage_error *err);
 enum storage_code s3_lister_next(struct storage_lister *base, struct storage_entry *entry,
                                  struct storage_error *err);
 void s3_lister_close(struct storage_lister *base);
