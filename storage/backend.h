@@ -13,9 +13,12 @@
 
 /* What an upload may know beforehand. */
 struct upload_plan {
-    uint64_t size;    /* bytes of the whole; UINT64_MAX: unknown */
-    size_t part_size; /* every part but the last has this size */
-    int64_t mtime_ns; /* to keep with the object where the backend can; 0: none */
+    uint64_t size;      /* bytes of the whole; UINT64_MAX: unknown */
+    size_t part_size;   /* every part but the last has this size */
+    int64_t mtime_ns;   /* to keep with the object where the backend can; 0: none */
+    const char *resume; /* what upload_token said of an upload to go on with; NULL: a fresh one */
+    bool
+        is_kept; /* a complete that fails for a reason that may pass suspends, and does not abort */
 };
 
 /* One upload under way. Each backend embeds it first in a struct of its own. */
@@ -63,6 +66,27 @@ struct backend {
                               const char *from_key, struct storage_info *info,
                               enum storage_verified *verified, struct storage_error *err);
 
+    /*
+     * What lets another process go on with an upload; all NULL where that is not possible. Begun
+     * with plan.resume an upload is the one of that token (STORAGE_NOT_FOUND: it is gone), and has
+     * the parts that upload_keep says it has.
+     *
+     *   upload_token     begins the upload in earnest and writes what it is found again by
+     *   upload_part_tag  what a part that is in is known by; "" for nothing
+     *   upload_keep      whether a part is in, with this size, CRC-32 and tag; it then counts as
+     *                    given. data, when not NULL, has room for size bytes: a folder reads the
+     *                    part into it and holds it against crc32
+     *   upload_sync      what is in outlives the machine from here on; NULL: it does anyway
+     *   upload_suspend   frees like abort, and leaves what is in for later
+     */
+    enum storage_code (*upload_token)(struct upload *upload, char *token, size_t size,
+                                      struct storage_error *err);
+    void (*upload_part_tag)(struct upload *upload, unsigned number, char *tag, size_t size);
+    bool (*upload_keep)(struct upload *upload, unsigned number, size_t size, uint32_t crc32,
+                        const char *tag, void *data);
+    enum storage_code (*upload_sync)(struct upload *upload, struct storage_error *err);
+    void (*upload_suspend)(struct upload *upload);
+
     /* A lister embeds struct storage_lister first. */
     enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
                                      const struct storage_listing *listing,
@@ -75,8 +99,8 @@ struct backend {
 };
 
 /*
- * Each backend embeds this first. retries counts requests that were sent again. stop is set by
- * storage_open.
+ * Each backend embeds this first. retries counts requests that were sent again. stop and
+ * state_folder are set by storage_open.
  */
 struct storage {
     const struct backend *backend;
@@ -85,6 +109,7 @@ struct storage {
     char bucket[STORAGE_BUCKET_MAX + 1];
     char
         place[320]; /* the endpoint, so that equal buckets of two stores are told apart; "" local */
+    char *state_folder; /* owned; where journals of uploads to a store are kept; NULL: nowhere */
     _Atomic uint64_t retries;
 };
 

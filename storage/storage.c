@@ -30,6 +30,7 @@ enum storage_code storage_open(struct storage **store, const struct storage_url 
                                                         : s3_open(store, url, config, err);
     if (code == STORAGE_OK) {
         (*store)->stop = config->stop;
+        (*store)->state_folder = config->state_folder ? strdup(config->state_folder) : NULL;
     }
     return code;
 }
@@ -37,6 +38,7 @@ enum storage_code storage_open(struct storage **store, const struct storage_url 
 void storage_close(struct storage *store)
 {
     if (store) {
+        free(store->state_folder);
         store->backend->close(store);
     }
 }

@@ -188,6 +188,8 @@ struct storage_config {
     const atomic_bool *stop;      /* when it turns true every call ends with STORAGE_STOPPED */
     storage_trace_fn *trace;      /* NULL: none */
     void *trace_context;
+    const char *state_folder; /* where journals of big uploads are kept, made when needed; borrowed
+                                 during the call; NULL: an upload cannot go on after a death */
 };
 
 struct storage;
@@ -355,6 +357,7 @@ struct storage_copied {
     uint32_t crc32; /* of the whole; meaningful when error is NULL and has_crc32 */
     bool has_crc32; /* false where the store copied it by itself and keeps no sum */
     enum storage_verified verified;
+    uint64_t resumed; /* bytes of it that were there from an earlier try */
     double seconds;
     const struct storage_info *info;   /* of the source as it was copied; NULL when error is not */
     const struct storage_error *error; /* NULL: copied */
@@ -393,6 +396,12 @@ struct storage_item {
  * in parts above server_copy_max; what it refuses is streamed. remove_source makes the copy a move:
  * a source is removed once its destination is complete, checked and durable, and the source is
  * still what was copied; one that cannot be removed is a failure.
+ *
+ * An object of more than four parts can go on after a death, a stop or a failure that may pass: a
+ * journal tells the parts that are in. That of a file is beside it (".name.<sum>.journal", and the
+ * temporary file stays too), that of an upload in the destination's state_folder. The same copy,
+ * started again, moves only the rest, unless the source has changed; whoever finishes it removes
+ * both. Of two copies to one target at once, the second goes without.
  */
 struct storage_copy {
     struct storage *source;
@@ -424,6 +433,7 @@ struct storage_summary {
     uint64_t objects; /* copied */
     uint64_t bytes;   /* of those */
     uint64_t failed;
+    uint64_t resumed; /* bytes of those copied that were there from an earlier try */
     uint64_t retries; /* requests that were sent again */
     double seconds;
 };

@@ -68,6 +68,39 @@ struct xml_completed {
 };
 bool xml_completed_parse(struct xml_completed *completed, const char *data, size_t size);
 
+/* ListPartsResult: a page of the parts that an upload has. */
+struct xml_part {
+    unsigned number;
+    uint64_t size;
+    char etag[STORAGE_ETAG_MAX + 1]; /* without quotes */
+};
+struct xml_parts {
+    struct xml_part *rows; /* owned */
+    size_t count;
+    bool truncated;
+    uint64_t marker; /* NextPartNumberMarker; 0: absent */
+};
+/* parts is zeroed by the caller, before its first use, and released after its last. */
+bool xml_parts_parse(struct xml_parts *parts, const char *data, size_t size);
+void xml_parts_release(struct xml_parts *parts);
+
+/* ListMultipartUploadsResult: a page of uploads that are neither complete nor aborted. */
+struct xml_pending {
+    char *key; /* owned; decoded where the answer says that it is encoded */
+    char *id;  /* owned */
+    int64_t started_ns;
+};
+struct xml_pendings {
+    struct xml_pending *rows; /* owned */
+    size_t count;
+    bool truncated;
+    bool encoded;
+    char *key_marker; /* owned; NextKeyMarker, decoded; NULL: absent */
+    char *id_marker;  /* owned; NextUploadIdMarker; NULL: absent */
+};
+bool xml_pendings_parse(struct xml_pendings *pendings, const char *data, size_t size);
+void xml_pendings_release(struct xml_pendings *pendings);
+
 /* DeleteResult: how many keys were refused, and the first of them. */
 struct xml_deleted {
     size_t refused;

@@ -177,10 +177,11 @@ int64_t files_mtime_ns(const struct stat *status)
 
 /* ---- drafts --------------------------------------------------------------------------------- */
 
+static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz012345"; /* 32: no bias */
+
 /* "dir/name" is drafted as "dir/.name.<random>.part". */
 static bool name_temporary(struct files_draft *draft)
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz012345"; /* 32: no bias */
     unsigned char bytes[RANDOM_CHARACTERS];
     char text[RANDOM_CHARACTERS + 1] = "";
     const char *slash = strrchr(draft->path, '/');
@@ -247,6 +248,46 @@ enum storage_code files_draft_open(struct files_draft *draft, const char *path, 
     return STORAGE_OK;
 }
 
+bool files_is_temporary(const char *name)
+{
+    static const char suffix[] = ".part";
+    size_t length = strlen(name);
+    size_t tail = 1 + RANDOM_CHARACTERS + sizeof suffix - 1;
+    return name[0] == '.' && !strchr(name, '/') && length > tail + 1 &&
+           name[length - tail] == '.' && strcmp(name + length - (sizeof suffix - 1), suffix) == 0 &&
+           strspn(name + length - tail + 1, alphabet) == RANDOM_CHARACTERS;
+}
+
+const char *files_draft_name(const struct files_draft *draft)
+{
+    const char *slash = strrchr(draft->temporary, '/');
+    return slash ? slash + 1 : draft->temporary;
+}
+
+enum storage_code files_draft_reopen(struct files_draft *draft, const char *path, const char *name,
+                                     struct storage_error *err)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash + 1 - path) : 0;
+    draft->fd = -1;
+    int length = snprintf(draft->path, sizeof draft->path, "%s", path);
+    int all = snprintf(draft->temporary, sizeof draft->temporary, "%.*s%s", folder, path, name);
+    if (!files_is_temporary(name) || (size_t)length >= sizeof draft->path ||
+        (size_t)all >= sizeof draft->temporary) {
+        return storage_fail(err, STORAGE_NOT_FOUND, "resume %s: %s is no part of it", path, name);
+    }
+    draft->fd = open(draft->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (draft->fd < 0) {
+        return storage_fail_errno(err, "open", draft->temporary, errno);
+    }
+    if (fstat(draft->fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        files_draft_suspend(draft);
+        return storage_fail(err, STORAGE_NOT_FOUND, "resume %s: %s is no file", path, name);
+    }
+    return STORAGE_OK;
+}
+
 enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
                                     uint64_t offset, struct storage_error *err)
 {
@@ -307,6 +348,14 @@ void files_draft_discard(struct files_draft *draft)
     if (draft->fd >= 0) {
         close(draft->fd);
         unlink(draft->temporary);
+        draft->fd = -1;
+    }
+}
+
+void files_draft_suspend(struct files_draft *draft)
+{
+    if (draft->fd >= 0) {
+        close(draft->fd);
         draft->fd = -1;
     }
 }

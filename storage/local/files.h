@@ -34,6 +34,12 @@ struct files_draft {
  */
 enum storage_code files_draft_open(struct files_draft *draft, const char *path, uint64_t size,
                                    struct storage_error *err);
+/*
+ * Takes up a draft that was left by files_draft_suspend, or by a death: name is its temporary
+ * file's, without folder. STORAGE_NOT_FOUND: it is not there, or is none of ours.
+ */
+enum storage_code files_draft_reopen(struct files_draft *draft, const char *path, const char *name,
+                                     struct storage_error *err);
 /* Writes all of data at offset. */
 enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
                                     uint64_t offset, struct storage_error *err);
@@ -45,6 +51,13 @@ enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_n
                                       struct storage_error *err);
 /* Ends the draft and removes the temporary file. Fine on one that has ended. */
 void files_draft_discard(struct files_draft *draft);
+/* Ends the draft and leaves the temporary file. */
+void files_draft_suspend(struct files_draft *draft);
+/* The temporary file's name, without folder. */
+const char *files_draft_name(const struct files_draft *draft);
+
+/* Whether a file of this name may be a temporary file of ours. */
+bool files_is_temporary(const char *name);
 
 /* Makes a folder and its parents. An existing one is fine. "" is the current folder. */
 enum storage_code files_make_folder(const char *path, struct storage_error *err);

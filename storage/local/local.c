@@ -187,7 +187,9 @@ static enum storage_code local_upload_begin(struct upload **result, struct stora
     upload->base.plan = *plan;
     /* a small file is written at once anyway; reserving would only cost time */
     bool reserves = plan->size != UINT64_MAX && plan->size > plan->part_size;
-    enum storage_code code = files_draft_open(&upload->draft, key, reserves ? plan->size : 0, err);
+    enum storage_code code =
+        plan->resume ? files_draft_reopen(&upload->draft, key, plan->resume, err)
+                     : files_draft_open(&upload->draft, key, reserves ? plan->size : 0, err);
     if (code != STORAGE_OK) {
         free(upload);
         return code;
@@ -240,6 +242,51 @@ static void local_upload_abort(struct upload *base)
 {
     struct local_upload *upload = (struct local_upload *)base;
     files_draft_discard(&upload->draft);
+    free(upload);
+}
+
+/* ---- going on later ------------------------------------------------------------------------- */
+
+static enum storage_code local_upload_token(struct upload *base, char *token, size_t size,
+                                            struct storage_error *err)
+{
+    (void)err;
+    const struct local_upload *upload = (const struct local_upload *)base;
+    snprintf(token, size, "%s", files_draft_name(&upload->draft));
+    return STORAGE_OK;
+}
+
+static void local_upload_part_tag(struct upload *base, unsigned number, char *tag, size_t size)
+{
+    (void)base;
+    (void)number;
+    snprintf(tag, size, "%s", "");
+}
+
+static bool local_upload_keep(struct upload *base, unsigned number, size_t size, uint32_t crc32,
+                              const char *tag, void *data)
+{
+    (void)tag;
+    const struct local_upload *upload = (const struct local_upload *)base;
+    uint64_t offset = (uint64_t)(number - 1) * base->plan.part_size;
+    size_t got = 0;
+    return data && read_range(upload->draft.fd, "", offset, data, size, &got, NULL) == STORAGE_OK &&
+           got == size && storage_crc32(0, data, size) == crc32;
+}
+
+static enum storage_code local_upload_sync(struct upload *base, struct storage_error *err)
+{
+    const struct local_upload *upload = (const struct local_upload *)base;
+    if (fdatasync(upload->draft.fd) != 0) {
+        return storage_fail_errno(err, "sync", upload->draft.path, errno);
+    }
+    return STORAGE_OK;
+}
+
+static void local_upload_suspend(struct upload *base)
+{
+    struct local_upload *upload = (struct local_upload *)base;
+    files_draft_suspend(&upload->draft);
     free(upload);
 }
 
@@ -307,6 +354,11 @@ static const struct backend local_backend = {
     .upload_part = local_upload_part,
     .upload_complete = local_upload_complete,
     .upload_abort = local_upload_abort,
+    .upload_token = local_upload_token,
+    .upload_part_tag = local_upload_part_tag,
+    .upload_keep = local_upload_keep,
+    .upload_sync = local_upload_sync,
+    .upload_suspend = local_upload_suspend,
     .lister_open = local_lister_open,
     .lister_next = local_lister_next,
     .lister_close = local_lister_close,

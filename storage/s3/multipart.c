@@ -63,8 +63,7 @@ static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
     return code;
 }
 
-/* Begins the multipart upload, once; the first part to come does it for all. */
-static enum storage_code ensure_id(struct s3_upload *upload, struct storage_error *err)
+enum storage_code upload_ensure_id(struct s3_upload *upload, struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
     pthread_mutex_lock(&upload->lock);
@@ -79,12 +78,8 @@ static enum storage_code ensure_id(struct s3_upload *upload, struct storage_erro
     return code;
 }
 
-/* Takes a sent part into the table. */
-static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
-                                   const struct part *part, struct storage_error *err)
+struct part *upload_part_at(struct s3_upload *upload, unsigned number)
 {
-    enum storage_code code = STORAGE_OK;
-    pthread_mutex_lock(&upload->lock);
     if (number > upload->capacity) {
         size_t capacity = upload->capacity ? upload->capacity : 16;
         while (capacity < number) {
@@ -92,18 +87,27 @@ static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
         }
         struct part *parts = realloc(upload->parts, capacity * sizeof *parts);
         if (!parts) {
-            code = upload_fail(upload, STORAGE_BUG, "no memory", err);
-            goto done;
+            return NULL;
         }
         memset(parts + upload->capacity, 0, (capacity - upload->capacity) * sizeof *parts);
         upload->parts = parts;
         upload->capacity = capacity;
     }
-    upload->parts[number - 1] = *part;
-    upload->count = number > upload->count ? number : upload->count;
-done:
+    return &upload->parts[number - 1];
+}
+
+/* Takes a part that is in into the table. */
+static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
+                                   const struct part *part, struct storage_error *err)
+{
+    pthread_mutex_lock(&upload->lock);
+    struct part *at = upload_part_at(upload, number);
+    if (at) {
+        *at = *part;
+        upload->count = number > upload->count ? number : upload->count;
+    }
     pthread_mutex_unlock(&upload->lock);
-    return code;
+    return at ? STORAGE_OK : upload_fail(upload, STORAGE_BUG, "no memory", err);
 }
 
 static enum storage_code send_part(struct s3_upload *upload, unsigned number, const void *data,
@@ -175,7 +179,7 @@ enum storage_code s3_upload_part(struct upload *base, unsigned number, const voi
         storage_hint(err, "use a larger --part_size");
         return code;
     }
-    enum storage_code code = ensure_id(upload, err);
+    enum storage_code code = upload_ensure_id(upload, err);
     if (code == STORAGE_OK) {
         code = send_part(upload, number, data, &part, err);
     }
@@ -384,8 +388,10 @@ enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_
     if (verified) {
         *verified = how;
     }
-    if (code == STORAGE_OK) {
-        upload->id[0] = '\0'; /* there is nothing left to abort */
+    bool may_pass = code == STORAGE_UNREACHABLE || code == STORAGE_TRANSFER ||
+                    code == STORAGE_STOPPED || code == STORAGE_DENIED;
+    if (code == STORAGE_OK || (base->plan.is_kept && may_pass)) {
+        upload->id[0] = '\0'; /* there is nothing to abort */
     }
     s3_upload_abort(base);
     return code;
@@ -413,6 +419,12 @@ enum storage_code s3_upload_begin(struct upload **result, struct storage *base, 
         date_format_decimal(upload->mtime, sizeof upload->mtime, plan->mtime_ns);
     }
     pthread_mutex_init(&upload->lock, NULL);
+    upload->base.plan.resume = NULL; /* borrowed until here */
+    enum storage_code code = plan->resume ? upload_reopen(upload, plan->resume, err) : STORAGE_OK;
+    if (code != STORAGE_OK) {
+        s3_upload_suspend(&upload->base);
+        return code;
+    }
     *result = &upload->base;
     return STORAGE_OK;
 }

@@ -126,6 +126,15 @@ enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_
                                      enum storage_verified *verified, struct storage_error *err);
 void s3_upload_abort(struct upload *base);
 
+/* ---- resume.c ---- */
+
+enum storage_code s3_upload_token(struct upload *base, char *token, size_t size,
+                                  struct storage_error *err);
+void s3_upload_part_tag(struct upload *base, unsigned number, char *tag, size_t size);
+bool s3_upload_keep(struct upload *base, unsigned number, size_t size, uint32_t crc32,
+                    const char *tag, void *data);
+void s3_upload_suspend(struct upload *base);
+
 /* ---- list.c ---- */
 
 enum storage_code s3_lister_open(struct storage_lister **lister, struct storage *base,

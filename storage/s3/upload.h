@@ -19,6 +19,7 @@ struct part {
     uint8_t md5[MD5_SIZE];
     bool is_md5; /* md5 is set and the store's ETag was the same */
     bool is_done;
+    bool is_listed; /* of an upload gone on with: the store has such a part, with size and etag */
 };
 
 struct s3_upload {
@@ -38,6 +39,14 @@ struct s3_upload {
     size_t capacity; /* of parts */
     size_t count;    /* the highest number so far */
 };
+
+/* Begins the multipart upload, once; the first to come does it for all. */
+enum storage_code upload_ensure_id(struct s3_upload *upload, struct storage_error *err);
+/* The table's place for a part; NULL: no memory. Under the upload's lock. */
+struct part *upload_part_at(struct s3_upload *upload, unsigned number);
+/* Takes up the upload of a token: its id, and its parts from the store's list. */
+enum storage_code upload_reopen(struct s3_upload *upload, const char *token,
+                                struct storage_error *err);
 
 /* "PUT s3://bucket/key: why". */
 enum storage_code upload_fail(const struct s3_upload *upload, enum storage_code code,
