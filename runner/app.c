@@ -1,6 +1,7 @@
 #include "runner/app.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +15,17 @@ enum exit_code app_fail_storage(struct app *app, const struct storage_error *err
 enum exit_code app_fail_model(struct app *app, const struct model_error *err)
 {
     return log_fail_model(&app->log, app->settings->json, err);
+}
+
+/* Where what outlives a process is kept, as the XDG base directories say; NULL: nowhere. */
+static const char *find_state_folder(char *out, size_t size)
+{
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int length = state && state[0] == '/' ? snprintf(out, size, "%s/jobferry", state)
+                 : home && home[0] == '/' ? snprintf(out, size, "%s/.local/state/jobferry", home)
+                                          : -1;
+    return length > 0 && (size_t)length < size ? out : NULL;
 }
 
 enum exit_code place_open(struct place *place, struct app *app, enum side side, const char *text,
@@ -33,7 +45,9 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
             return code;
         }
     }
+    char state_folder[STORAGE_PATH_MAX];
     struct storage_config config = {
+        .state_folder = find_state_folder(state_folder, sizeof state_folder),
         .access = access.storage,
         .request_deadline_ms = deadline_ms,
         .stop = stop,

@@ -6,6 +6,7 @@
  *   copy_queue.c   who does what next, and within how much memory
  *   copy_object.c  the work itself: read, sum, check, write
  *   copy_check.c   how arrived bytes are held against what the source says of them
+ *   copy_resume.c  big objects that go on where an earlier process stopped
  *   copy_doubt.c   objects that may turn out not to be needed
  *   copy_remote.c  objects that the store copies by itself; the end of a move
  *
@@ -22,6 +23,7 @@
 
 #include "storage/backend.h"
 #include "storage/base/digest.h"
+#include "storage/copy/journal.h"
 
 #include <pthread.h>
 
@@ -80,12 +82,16 @@ struct copy_object {
     uint32_t *part_crcs; /* each written by the worker of that part */
     struct upload *upload;
     struct copy_check check;
+    struct journal *journal; /* owned; NULL: this copy cannot be gone on with */
+    bool resumes;            /* the journal's parts are to be looked at */
 
     /* under the engine's lock */
     unsigned next_part; /* to be handed out */
     unsigned in_flight; /* parts handed out and not yet back */
     bool is_big;        /* counted in open_count */
     uint64_t moved;     /* bytes counted in the progress */
+    uint64_t resumed;   /* of those, what was there already */
+    uint64_t unsynced;  /* bytes noted since the destination was made durable */
     bool failed;
     struct storage_error error; /* the first, when failed */
 };
@@ -189,6 +195,30 @@ void copy_run_remote(struct copy_engine *engine, struct copy_object *object);
 /* Removes the source of a finished copy, as long as it still is what was copied. */
 enum storage_code copy_remove_source(struct copy_engine *engine, const struct copy_object *object,
                                      struct storage_error *err);
+
+/* Reads a part into the worker's buffer; *info is what the source said while giving it. */
+enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_object *object,
+                                 uint64_t offset, size_t size, struct storage_info *info,
+                                 struct storage_error *err);
+
+/*
+ * Going on. find opens the journal of a big object, whose part_size it may change to that of the
+ * upload under way; begin begins the upload or takes that one up; recall says whether a part is in
+ * already, with its sum in part_crcs, and its bytes in the buffer when the check wants them; note
+ * writes a part down that is in; end ends upload and journal, if there are any, and keep leaves
+ * both for later. may_pass: a failure after which it is worth keeping them.
+ */
+void copy_resume_find(struct copy_engine *engine, struct copy_object *object);
+enum storage_code copy_resume_begin(struct copy_engine *engine, struct copy_object *object,
+                                    const struct upload_plan *wanted, struct storage_error *err);
+bool copy_resume_recall(struct copy_worker *worker, struct copy_object *object, unsigned part,
+                        size_t size);
+void copy_resume_note(struct copy_engine *engine, struct copy_object *object, unsigned part,
+                      size_t size);
+void copy_resume_end(struct copy_object *object, bool keep);
+bool copy_resume_may_pass(enum storage_code code);
+/* The journal of uploads to key, in the store's state folder; false: there is none. */
+bool copy_resume_state_path(char *path, size_t size, const struct storage *store, const char *key);
 
 /* Carries a task out. */
 void copy_run(struct copy_worker *worker, const struct copy_task *task);

@@ -65,6 +65,7 @@ static void report_success(struct copy_engine *engine, const struct copy_object 
     pthread_mutex_lock(&engine->lock);
     engine->summary.objects++;
     engine->summary.bytes += object->info.size;
+    engine->summary.resumed += object->resumed;
     engine->progress.done_objects++;
     engine->progress.done_bytes += object->info.size - object->moved;
     pthread_mutex_unlock(&engine->lock);
@@ -75,6 +76,7 @@ static void report_success(struct copy_engine *engine, const struct copy_object 
                                     .has_crc32 = crc != NULL,
                                     .verified = verified,
                                     .info = &object->info,
+                                    .resumed = object->resumed,
                                     .seconds = copy_now() - object->started};
     report_object(engine, &copied);
 }
@@ -109,12 +111,9 @@ void copy_renew_info(struct copy_engine *engine, struct copy_object *object,
     pthread_mutex_unlock(&engine->lock);
 }
 
-static void forget_work(struct copy_object *object)
+static void forget_work(struct copy_object *object, bool keep)
 {
-    if (object->upload) {
-        object->upload->store->backend->upload_abort(object->upload);
-        object->upload = NULL;
-    }
+    copy_resume_end(object, keep);
     copy_check_release(&object->check);
     free(object->part_crcs);
     object->part_crcs = NULL;
@@ -126,7 +125,7 @@ void copy_end_failed(struct copy_engine *engine, struct copy_object *object,
 {
     struct storage *source = engine->copy.source;
     struct storage_error failure = *err;
-    forget_work(object);
+    forget_work(object, copy_resume_may_pass(failure.code));
     bool may_pass = failure.code == STORAGE_INTEGRITY || failure.code == STORAGE_CHANGED;
     if (may_pass && ++object->attempt < COPY_ATTEMPTS && !copy_is_stopped(engine)) {
         struct storage_info info = {0};
@@ -166,15 +165,15 @@ static void end_copied(struct copy_engine *engine, struct copy_object *object, u
         copy_end_failed(engine, object, &err);
         return;
     }
+    copy_resume_end(object, false);
     copy_end_stored(engine, object, &crc, judge(engine, object->check.kind, stored));
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
-/* Reads a part into the worker's buffer; *info is what the source said while giving it. */
-static enum storage_code read_part(struct copy_worker *worker, const struct copy_object *object,
-                                   uint64_t offset, size_t size, struct storage_info *info,
-                                   struct storage_error *err)
+enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_object *object,
+                                 uint64_t offset, size_t size, struct storage_info *info,
+                                 struct storage_error *err)
 {
     struct storage *source = worker->engine->copy.source;
     size_t got = 0;
@@ -207,12 +206,10 @@ static enum storage_code read_part(struct copy_worker *worker, const struct copy
 static enum storage_code begin_upload(struct copy_engine *engine, struct copy_object *object,
                                       struct storage_error *err)
 {
-    struct storage *destination = engine->copy.destination;
     struct upload_plan plan = {.size = object->info.size,
                                .part_size = object->part_size,
                                .mtime_ns = object->info.mtime_ns};
-    return destination->backend->upload_begin(&object->upload, destination, object->destination,
-                                              &plan, err);
+    return copy_resume_begin(engine, object, &plan, err);
 }
 
 static enum storage_code upload_part(const struct copy_object *object, unsigned part,
@@ -245,7 +242,7 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     uint32_t crc = 0;
     object->part_size = engine->copy.part_size;
     object->part_count = 1;
-    enum storage_code code = read_part(worker, object, 0, size, &info, &err);
+    enum storage_code code = copy_read_part(worker, object, 0, size, &info, &err);
     if (code != STORAGE_OK) {
         goto done;
     }
@@ -302,6 +299,7 @@ static enum storage_code begin_parts(struct copy_engine *engine, struct copy_obj
         copy_renew_info(engine, object, &info);
     }
     object->part_size = choose_part_size(engine, object);
+    copy_resume_find(engine, object);
     copy_check_choose(&object->check, &object->info, source->kind, &object->part_size, part_max);
     if (object->part_size > part_max) {
         return storage_fail(err, STORAGE_USAGE,
@@ -382,14 +380,20 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
     uint64_t offset = (uint64_t)part * object->part_size;
     uint64_t left = object->info.size - offset;
     size_t size = left < object->part_size ? (size_t)left : object->part_size;
-    enum storage_code code = read_part(worker, object, offset, size, &info, &err);
-    if (code == STORAGE_OK) {
+    bool there = copy_resume_recall(worker, object, part, size);
+    enum storage_code code =
+        there ? STORAGE_OK : copy_read_part(worker, object, offset, size, &info, &err);
+    if (code == STORAGE_OK && !there) {
         object->part_crcs[part] = storage_crc32(0, worker->buffer, size);
-        code =
-            sum_part(object, part, worker->buffer, size) ? STORAGE_OK : fail_memory(object, &err);
     }
-    if (code == STORAGE_OK) {
+    if (code == STORAGE_OK && !sum_part(object, part, worker->buffer, size)) {
+        code = fail_memory(object, &err);
+    }
+    if (code == STORAGE_OK && !there) {
         code = upload_part(object, part, worker->buffer, size, object->part_crcs[part], &err);
+    }
+    if (code == STORAGE_OK && !there) {
+        copy_resume_note(engine, object, part, size);
     }
     if (code == STORAGE_OK && object->check.md5) {
         code = hash_in_turn(engine, object, part, worker->buffer, size, &err);

@@ -44,9 +44,7 @@ void copy_object_free(struct copy_object *object)
     if (!object) {
         return;
     }
-    if (object->upload) {
-        object->upload->store->backend->upload_abort(object->upload);
-    }
+    copy_resume_end(object, true); /* one that has not ended by itself was stopped */
     copy_check_release(&object->check);
     free(object->part_crcs);
     free(object->there);
@@ -164,6 +162,7 @@ void copy_put_back(struct copy_engine *engine, struct copy_object *object)
     object->failed = false;
     engine->progress.done_bytes -= object->moved;
     object->moved = 0;
+    object->resumed = 0;
     pthread_cond_broadcast(&engine->work);
     pthread_mutex_unlock(&engine->lock);
 }
