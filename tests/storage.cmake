@@ -5,6 +5,7 @@ jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio threads SOURCES scrat
 jobferry_test(test_digest LIBS storage)
 jobferry_test(test_endpoint LIBS storage)
 jobferry_test(test_files LIBS storage SOURCES scratch.c)
+jobferry_test(test_journal LIBS storage SOURCES scratch.c)
 jobferry_test(test_local LIBS storage SOURCES scratch.c)
 jobferry_test(test_s3 MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_s3_access MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)

@@ -234,16 +234,14 @@ static char *check_line(char **at, uint32_t seed, uint32_t *sum)
 {
     char *line = *at;
     char *end = strchr(line, '\n');
-    uint64_t said = 0;
+    char digits[SUM_DIGITS + 1];
     if (!end || end - line <= SUM_DIGITS || line[SUM_DIGITS] != ' ') {
         return NULL;
     }
-    char digits[SUM_DIGITS + 1];
-    memcpy(digits, line, SUM_DIGITS);
-    digits[SUM_DIGITS] = '\0';
     char *payload = line + SUM_DIGITS + 1;
     *sum = storage_crc32(seed, payload, (size_t)(end - payload));
-    if (!parse_number(&said, digits, 16) || said != *sum) {
+    snprintf(digits, sizeof digits, "%08x", *sum);
+    if (memcmp(line, digits, SUM_DIGITS) != 0) {
         return NULL;
     }
     *end = '\0';
