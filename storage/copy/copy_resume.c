@@ -68,12 +68,19 @@ static struct journal *open_journal(const struct copy_engine *engine,
 {
     char path[STORAGE_PATH_MAX];
     const struct storage *destination = engine->copy.destination;
-    if (destination->kind == STORAGE_LOCAL) {
-        return name_beside(path, sizeof path, object->destination) ? journal_open(path) : NULL;
-    }
-    if (!copy_resume_state_path(path, sizeof path, destination, object->destination) ||
-        files_make_folder(destination->state_folder, NULL) != STORAGE_OK) {
+    bool named = destination->kind == STORAGE_LOCAL
+                     ? name_beside(path, sizeof path, object->destination)
+                     : copy_resume_state_path(path, sizeof path, destination, object->destination);
+    if (!named) {
         return NULL;
+    }
+    char *slash = strrchr(path, '/');
+    if (slash) {
+        *slash = '\0';
+        if (files_make_folder(*path ? path : "/", NULL) != STORAGE_OK) {
+            return NULL;
+        }
+        *slash = '/';
     }
     return journal_open(path);
 }
