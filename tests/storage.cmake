@@ -1,6 +1,7 @@
 jobferry_test(test_copy LIBS storage LABELS threads SOURCES copy_world.c fake_store.c scratch.c)
 jobferry_test(test_copy_faults LIBS storage LABELS threads
   SOURCES copy_world.c fake_store.c scratch.c scripted_server.c)
+jobferry_test(test_copy_remote MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c scratch.c)
 jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio threads SOURCES scratch.c)
 jobferry_test(test_digest LIBS storage)
 jobferry_test(test_endpoint LIBS storage)
@@ -11,6 +12,8 @@ jobferry_test(test_resume LIBS storage LABELS threads SOURCES kill_fixture.c scr
 jobferry_test(test_s3 MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_s3_access MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_s3_answers LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
+jobferry_test(test_s3_copying LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
+jobferry_test(test_s3_headers LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_s3_learning LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_s3_parts MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_s3_retry LIBS storage LABELS threads SOURCES scene.c scripted_server.c)

@@ -345,12 +345,19 @@ bool xml_upload_id_parse(char *id, size_t id_size, const char *data, size_t size
 
 static bool on_completed_element(void *context, const char *path, const char *text)
 {
+    static const char *const roots[] = {"CompleteMultipartUploadResult/", "CopyObjectResult/",
+                                        "CopyPartResult/"};
     struct xml_completed *completed = context;
-    if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0) {
+    const char *name = "";
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
+        size_t length = strlen(roots[i]);
+        name = strncmp(path, roots[i], length) == 0 ? path + length : name;
+    }
+    if (strcmp(name, "ETag") == 0) {
         copy_etag(completed->etag, sizeof completed->etag, text);
-    } else if (strcmp(path, "CompleteMultipartUploadResult/ChecksumCRC32") == 0) {
+    } else if (strcmp(name, "ChecksumCRC32") == 0) {
         copy_text(completed->crc32, sizeof completed->crc32, text);
-    } else if (strcmp(path, "CompleteMultipartUploadResult/ChecksumType") == 0) {
+    } else if (strcmp(name, "ChecksumType") == 0) {
         copy_text(completed->checksum_type, sizeof completed->checksum_type, text);
     }
     return true;

@@ -60,7 +60,7 @@ bool xml_error_parse(struct xml_error *error, const char *data, size_t size);
 /* InitiateMultipartUploadResult: the upload id, at most size - 1 bytes, never "". */
 bool xml_upload_id_parse(char *id, size_t id_size, const char *data, size_t size);
 
-/* CompleteMultipartUploadResult; etag is never "". */
+/* CompleteMultipartUploadResult, CopyObjectResult or CopyPartResult; etag is never "". */
 struct xml_completed {
     char etag[STORAGE_ETAG_MAX + 1];
     char crc32[16];         /* base64; "": absent */

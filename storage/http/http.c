@@ -37,8 +37,7 @@ enum {
     CONNECTION_LIFE_S = 300,     /* so that new addresses of the store come into use */
     RECEIVE_BUFFER = 256 * 1024, /* per transfer in curl 7.88 */
     SEND_BUFFER = 512 * 1024,
-    EXPECT_FROM =
-        1024 * 1024, /* bodies worth a round trip before they are sent; curl's own limit */
+    EXPECT_FROM = 1024 * 1024, /* bodies worth a round trip before they are sent; curl's limit */
     HEADER_NAME_MAX = 256
 };
 
@@ -227,7 +226,8 @@ static bool prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->stall_timeout_s);
+    unsigned stall = request->stall_timeout_s ? request->stall_timeout_s : options->stall_timeout_s;
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms); /* 0: none */
     set_tls(easy, transfer->http);
     set_method(easy, request);

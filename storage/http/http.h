@@ -31,7 +31,7 @@ struct http_options {
 };
 
 enum {
-    HTTP_HEADERS_MAX = 32,
+    HTTP_HEADERS_MAX = 56,          /* metadata and encryption among them */
     HTTP_BODY_MAX = 8 * 1024 * 1024 /* bytes of a body without sink */
 };
 
@@ -43,10 +43,11 @@ struct http_request {
     size_t header_count;
     const void *body; /* NULL: none; Content-Length is always sent for PUT and POST */
     size_t body_size;
-    void *sink;           /* where the body of a 2xx answer goes; NULL: into response->body */
-    size_t sink_size;     /* a longer body is an error */
-    unsigned deadline_ms; /* of this one try; 0: none */
-    bool ignores_stop;    /* cleaning up after a stop: give it a deadline_ms */
+    void *sink;               /* where the body of a 2xx answer goes; NULL: into response->body */
+    size_t sink_size;         /* a longer body is an error */
+    unsigned deadline_ms;     /* of this one try; 0: none */
+    unsigned stall_timeout_s; /* 0: that of the options */
+    bool ignores_stop;        /* cleaning up after a stop: give it a deadline_ms */
 };
 
 /*
@@ -74,13 +75,19 @@ struct http_response {
     char mtime[40];         /* x-amz-meta-mtime or x-obs-meta-mtime */
     bool etag_is_opaque;    /* encrypted with a key of KMS or the caller: the ETag is no MD5 */
     unsigned retry_after_s;
-    bool is_untrusted; /* no answer: the certificate was refused; trying again is useless */
+    struct buf *described; /* the caller's, also over clear: what the object is said to be, see
+                              below; NULL: not kept */
+    bool is_untrusted;     /* no answer: the certificate was refused; trying again is useless */
 };
 
 void http_response_init(struct http_response *response);
 void http_response_release(struct http_response *response);
 void http_response_clear(struct http_response *response);
 /*
+ * Into `described` go, as "Name\0value\0", the headers that describe an object and are given again
+ * when it is copied: its content's type, encoding, language and disposition, cache control,
+ * expiry, and metadata, these under x-amz-meta- in any dialect.
+ *
  * Takes one header line as it arrived (its line end may be there). A status line forgets what
  * lines before it said, as after "100 Continue". For http.c.
  */

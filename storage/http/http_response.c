@@ -56,8 +56,13 @@ void http_response_release(struct http_response *response)
 void http_response_clear(struct http_response *response)
 {
     struct buf body = response->body;
+    struct buf *described = response->described;
     memset(response, 0, sizeof *response);
     response->body = body;
+    response->described = described;
+    if (described) {
+        buf_clear(described);
+    }
     buf_clear(&response->body);
 }
 
@@ -141,6 +146,32 @@ static bool is_opaque_encryption(const char *line, size_t name_size, const char 
            name_is(line, name_size, "x-obs-server-side-encryption-customer-algorithm");
 }
 
+static void take_description(struct buf *described, const char *line, size_t name_size,
+                             const char *value, size_t size)
+{
+    static const char *const names[] = {"cache-control",    "content-disposition",
+                                        "content-encoding", "content-language",
+                                        "content-type",     "expires"};
+    static const char meta[] = "x-amz-meta-";
+    bool is_meta = name_size > sizeof meta - 1 && (strncasecmp(line, meta, sizeof meta - 1) == 0 ||
+                                                   strncasecmp(line, "x-obs-meta-", 11) == 0);
+    bool is_named = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        is_named |= name_is(line, name_size, names[i]);
+    }
+    if (is_meta) {
+        buf_text(described, meta);
+        line += sizeof meta - 1;
+        name_size -= sizeof meta - 1;
+    }
+    if (is_meta || is_named) {
+        buf_add(described, line, name_size);
+        buf_add(described, "", 1);
+        buf_add(described, value, size);
+        buf_add(described, "", 1);
+    }
+}
+
 void http_response_header(struct http_response *response, const char *line, size_t size)
 {
     while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r' || line[size - 1] == ' ' ||
@@ -167,6 +198,9 @@ void http_response_header(struct http_response *response, const char *line, size
     }
     if (is_opaque_encryption(line, name_size, value, value_size)) {
         response->etag_is_opaque = true;
+    }
+    if (response->described) {
+        take_description(response->described, line, name_size, value, value_size);
     }
     for (size_t i = 0; i < sizeof text_headers / sizeof *text_headers; i++) {
         const struct text_header *header = &text_headers[i];

@@ -42,9 +42,10 @@ static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
                                  .key = upload->key,
                                  .query = &query,
                                  .query_count = 1,
-                                 .headers = headers};
+                                 .headers = headers,
+                                 .extras = EXTRAS_NEW | EXTRAS_KEY};
     headers[request.header_count++] =
-        (struct sign_pair){"Content-Type", "application/octet-stream"};
+        (struct sign_pair){"Content-Type", extras_content_type(&store->extras, upload->key)};
     if (upload->mtime[0]) {
         headers[request.header_count++] = (struct sign_pair){"x-amz-meta-mtime", upload->mtime};
     }
@@ -127,6 +128,7 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
                                  .query_count = 2,
                                  .headers = headers,
                                  .header_count = 1,
+                                 .extras = EXTRAS_KEY,
                                  .body = data,
                                  .body_size = (size_t)part->size};
     if (upload->is_crc) {
@@ -280,6 +282,7 @@ static bool is_completed(struct s3_upload *upload, uint64_t size, uint32_t crc32
     struct s3_request head = {
         .method = "HEAD", .what = "object", .key = upload->key, .headers = &checksum};
     head.header_count = s3_speaks_checksums(store) ? 1 : 0;
+    head.extras = EXTRAS_KEY;
     http_response_init(&response);
     bool found = s3_perform(store, &head, &response, &unused) == STORAGE_OK &&
                  response.content_length == size;
@@ -324,7 +327,9 @@ static enum storage_code complete_parts(struct s3_upload *upload, uint64_t size,
                                  .query_count = 1,
                                  .headers = headers,
                                  .header_count = 1,
-                                 .error_in_200 = true};
+                                 .extras = upload->is_crc ? EXTRAS_KEY : 0, /* to compare sums */
+                                 .error_in_200 = true,
+                                 .is_long = true};
     if (upload->is_crc) {
         upload_crc32_text(sum, crc32);
         headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
@@ -415,7 +420,7 @@ enum storage_code s3_upload_begin(struct upload **result, struct storage *base, 
     upload->base.store = base;
     upload->base.plan = *plan;
     snprintf(upload->key, sizeof upload->key, "%s", key);
-    if (plan->mtime_ns != 0) {
+    if (plan->mtime_ns != 0 && !((struct s3_store *)base)->extras.has_mtime) {
         date_format_decimal(upload->mtime, sizeof upload->mtime, plan->mtime_ns);
     }
     pthread_mutex_init(&upload->lock, NULL);

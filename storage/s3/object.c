@@ -60,7 +60,12 @@ static enum storage_code explain_head(struct s3_store *store, const struct s3_re
     bool is_object = head->key && head->key[0];
     const struct sign_pair first_byte = {"Range", "bytes=0-0"};
     const struct sign_pair one_key = {"max-keys", "1"};
-    struct s3_request get = {.method = "GET", .what = head->what, .key = head->key};
+    struct s3_request get = {.method = "GET",
+                             .what = head->what,
+                             .key = head->key,
+                             .query = head->query,
+                             .query_count = head->query_count,
+                             .extras = head->extras};
     if (is_object) {
         get.headers = &first_byte;
         get.header_count = 1;
@@ -111,8 +116,13 @@ enum storage_code s3_stat(struct storage *base, const char *key, struct storage_
     const struct sign_pair checksum = {"x-amz-checksum-mode", "ENABLED"};
     struct s3_request head = {
         .method = "HEAD", .what = key[0] ? "object" : "bucket", .key = key, .headers = &checksum};
+    struct sign_pair version;
     err = err ? err : &own;
     *info = (struct storage_info){0};
+    if (key[0]) {
+        head.extras = EXTRAS_KEY;
+        s3_pick_version(store, &head, &version);
+    }
     head.header_count = key[0] && s3_speaks_checksums(store) ? 1 : 0;
     http_response_init(&response);
     enum storage_code code = s3_perform(store, &head, &response, err);
@@ -206,7 +216,10 @@ enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset
     char match[STORAGE_ETAG_MAX + 3];
     struct s3_request get = {
         .method = "GET", .what = "object", .key = key, .headers = headers, .sink = data};
+    struct sign_pair version;
     *got = 0;
+    get.extras = EXTRAS_KEY;
+    s3_pick_version(store, &get, &version);
     if (size == 0) {
         return read_behind_end(store, &get, UINT64_MAX, etag, info, err);
     }
@@ -253,6 +266,8 @@ enum storage_code s3_remove(struct storage *base, const char *key, struct storag
     struct storage_error own;
     struct http_response response;
     struct s3_request request = {.method = "DELETE", .what = "object", .key = key};
+    struct sign_pair version;
+    s3_pick_version(store, &request, &version);
     err = err ? err : &own;
     if (!key[0]) { /* it would be the bucket that goes */
         return storage_fail(err, STORAGE_USAGE, "DELETE s3://%s/: no key is given",

@@ -142,10 +142,11 @@ enum storage_code upload_put_whole(struct s3_upload *upload, enum storage_verifi
                                  .what = "object",
                                  .key = upload->key,
                                  .headers = headers,
+                                 .extras = EXTRAS_NEW | EXTRAS_KEY,
                                  .body = upload->whole,
                                  .body_size = upload->whole_size};
     headers[request.header_count++] =
-        (struct sign_pair){"Content-Type", "application/octet-stream"};
+        (struct sign_pair){"Content-Type", extras_content_type(&store->extras, upload->key)};
     if (upload->mtime[0]) {
         headers[request.header_count++] = (struct sign_pair){"x-amz-meta-mtime", upload->mtime};
     }

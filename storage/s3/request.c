@@ -40,6 +40,7 @@ enum {
     LESSONS_MAX = 4,        /* tries at once, after an answer that taught something */
     CLEAN_UP_MS = 5000,     /* for a request that ignores a stop */
     SKEW_MIN_S = 240,       /* stores allow 900; a Date header is good to seconds */
+    LONG_STALLS = 10,       /* a long request may be silent for so many stall time-outs */
     URL_MAX = 32 * 1024,
     TEXT_MAX = 64 * 1024
 };
@@ -221,6 +222,12 @@ static void build_headers(struct outgoing *out, const struct s3_store *store,
     for (size_t i = 0; i < request->header_count; i++) {
         add_service_header(out, attempt, request->headers[i].name, request->headers[i].value);
     }
+    struct sign_pair extras[EXTRAS_VALUES];
+    size_t count = extras_list(&store->extras, request->copied, request->extras,
+                               speaks_obs(attempt), extras, EXTRAS_VALUES);
+    for (size_t i = 0; i < count; i++) {
+        add_service_header(out, attempt, extras[i].name, extras[i].value);
+    }
     if (attempt->signature == STORAGE_SIGN_NONE) {
         return;
     }
@@ -393,6 +400,7 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
         .sink = request->sink,
         .sink_size = request->sink_size,
         .deadline_ms = deadline_ms,
+        .stall_timeout_s = request->is_long ? LONG_STALLS * store->config.stall_timeout_s : 0,
         .ignores_stop = request->ignores_stop,
     };
     code = http_perform(store->http, &http, response, err);
@@ -588,11 +596,4 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
     }
     buf_release(&hash);
     return code;
-}
-
-bool s3_speaks_checksums(const struct s3_store *store)
-{
-    int signature = atomic_load(&store->signature);
-    return !atomic_load(&store->is_obs) &&
-           (signature == STORAGE_SIGN_V4 || signature == STORAGE_SIGN_NONE);
 }

@@ -13,6 +13,9 @@ enum {
     BUDGET_START = 500 /* see request.c */
 };
 
+/* Bytes of one CopyObject or UploadPartCopy: S3's and OBS's limit. */
+static const uint64_t server_copy_max = 5ULL << 30;
+
 static void s3_close(struct storage *base);
 
 static const struct backend s3_backend = {
@@ -29,6 +32,8 @@ static const struct backend s3_backend = {
     .upload_part_tag = s3_upload_part_tag,
     .upload_keep = s3_upload_keep,
     .upload_suspend = s3_upload_suspend,
+    .can_copy = s3_can_copy,
+    .copy = s3_copy,
     .lister_open = s3_lister_open,
     .lister_next = s3_lister_next,
     .lister_close = s3_lister_close,
@@ -55,6 +60,7 @@ static void s3_close(struct storage *base)
     free_secret(store->access_key);
     free_secret(store->secret_key);
     free_secret(store->session_token);
+    extras_release(&store->extras);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
@@ -62,9 +68,52 @@ static void s3_close(struct storage *base)
 static void set_limits(struct storage_config *config)
 {
     config->connections_max = config->connections_max ? config->connections_max : 16;
+    config->server_copy_max = config->server_copy_max ? config->server_copy_max : server_copy_max;
     config->attempts_max = config->attempts_max ? config->attempts_max : 6;
     config->connect_timeout_ms = config->connect_timeout_ms ? config->connect_timeout_ms : 10000;
     config->stall_timeout_s = config->stall_timeout_s ? config->stall_timeout_s : 30;
+}
+
+bool s3_pick_version(const struct s3_store *store, struct s3_request *request,
+                     struct sign_pair *query)
+{
+    if (!store->extras.version_id) {
+        return false;
+    }
+    *query = (struct sign_pair){"versionId", store->extras.version_id};
+    request->query = query;
+    request->query_count = 1;
+    return true;
+}
+
+bool s3_speaks_checksums(const struct s3_store *store)
+{
+    int signature = atomic_load(&store->signature);
+    return !atomic_load(&store->is_obs) &&
+           (signature == STORAGE_SIGN_V4 || signature == STORAGE_SIGN_NONE);
+}
+
+bool s3_shares_keys(const struct s3_store *a, const struct s3_store *b)
+{
+    return strcmp(a->access_key, b->access_key) == 0 && strcmp(a->secret_key, b->secret_key) == 0 &&
+           strcmp(a->session_token, b->session_token) == 0;
+}
+
+/* A key that encrypts must not itself go over the wire in the clear. */
+static enum storage_code check_key_is_safe(const struct s3_store *store,
+                                           const struct storage_headers *headers,
+                                           struct storage_error *err)
+{
+    const char *host = store->endpoint.host;
+    bool is_loopback = strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost", 9) == 0 ||
+                       strncmp(host, "[::1]", 5) == 0;
+    if (!headers->sse_c_key || store->endpoint.is_https || is_loopback) {
+        return STORAGE_OK;
+    }
+    return storage_fail(err, STORAGE_USAGE,
+                        "open s3://%s: a key of encryption is sent over https only, and the "
+                        "endpoint is http://%s",
+                        store->base.bucket, host);
 }
 
 static void set_signature(struct s3_store *store, enum storage_signature wanted)
@@ -128,7 +177,15 @@ enum storage_code s3_open(struct storage **result, const struct storage_url *url
     if (code != STORAGE_OK) {
         goto done;
     }
+    code = check_key_is_safe(store, &config->headers, err);
+    if (code == STORAGE_OK) {
+        code = extras_init(&store->extras, &config->headers, err);
+    }
+    if (code != STORAGE_OK) {
+        goto done;
+    }
     store->config = *config;
+    store->config.headers = (struct storage_headers){0}; /* borrowed until now, as the keys are */
     set_limits(&store->config);
     set_signature(store, config->access.signature);
     atomic_init(&store->is_obs, store->endpoint.is_obs);

@@ -1,7 +1,8 @@
 /*
  * s3.h - one bucket behind an S3 or OBS endpoint: what the files of s3/ share.
  *
- *     object.c multipart.c list.c    what a store can do, each operation a few requests
+ *     object.c put.c multipart.c copy.c list.c    what a store can do, each operation a few
+ * requests
  *                |
  *            request.c               one request: build, sign, send, judge the answer, try again
  *        /       |       \
@@ -19,6 +20,7 @@
 #include "storage/base/xml.h"
 #include "storage/http/http.h"
 #include "storage/s3/endpoint.h"
+#include "storage/s3/extras.h"
 #include "storage/s3/sign.h"
 #include "storage/storage_error.h"
 
@@ -39,6 +41,7 @@ struct s3_store {
     char *secret_key;
     char *session_token;
     bool signature_is_auto;
+    struct extras extras; /* constant */
 
     pthread_mutex_t lock;
     struct endpoint endpoint; /* under lock */
@@ -60,11 +63,14 @@ struct s3_request {
     size_t query_count;
     const struct sign_pair *headers; /* "x-amz-…" becomes "x-obs-…" where that is spoken */
     size_t header_count;
+    unsigned extras;             /* set of extras_kind */
+    const struct extras *copied; /* for EXTRAS_SOURCE: those of the place copied from */
     const void *body;
     size_t body_size;
     void *sink; /* see struct http_request */
     size_t sink_size;
     bool error_in_200; /* a 2xx answer may hold an error document (Complete, Copy) */
+    bool is_long;      /* the store may be silent for long while it works */
     bool ignores_stop; /* clean-up: one try, few seconds, also after a stop */
 };
 
@@ -75,6 +81,13 @@ struct s3_request {
  */
 enum storage_code s3_perform(struct s3_store *store, const struct s3_request *request,
                              struct http_response *response, struct storage_error *err);
+
+/* The query that picks the version asked for; false, and the request as it was, when none was. */
+bool s3_pick_version(const struct s3_store *store, struct s3_request *request,
+                     struct sign_pair *query);
+
+/* Whether both reach their stores by the same keys. */
+bool s3_shares_keys(const struct s3_store *a, const struct s3_store *b);
 
 /* Whether x-amz-checksum-* may be sent to, and asked of, this store. */
 bool s3_speaks_checksums(const struct s3_store *store);
@@ -134,6 +147,13 @@ void s3_upload_part_tag(struct upload *base, unsigned number, char *tag, size_t 
 bool s3_upload_keep(struct upload *base, unsigned number, size_t size, uint32_t crc32,
                     const char *tag, void *data);
 void s3_upload_suspend(struct upload *base);
+
+/* ---- copy.c ---- */
+
+bool s3_can_copy(const struct storage *from, const struct storage *to);
+enum storage_code s3_copy(struct storage *base, const char *to_key, struct storage *from,
+                          const char *from_key, struct storage_info *info,
+                          enum storage_verified *verified, struct storage_error *err);
 
 /* ---- list.c ---- */
 
