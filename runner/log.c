@@ -45,6 +45,27 @@ static void print_json(json_t *object)
     free(text);
 }
 
+/* Called with the lock held. */
+static void erase(struct log *log)
+{
+    if (log->drawn) {
+        fprintf(stderr, "\r\033[K");
+        log->drawn = false;
+    }
+}
+
+void log_draw(struct log *log, const char *line)
+{
+    pthread_mutex_lock(&log->lock);
+    erase(log);
+    if (line) {
+        fprintf(stderr, "%s", line);
+        log->drawn = true;
+    }
+    fflush(stderr);
+    pthread_mutex_unlock(&log->lock);
+}
+
 /* Called with the lock held. Text that is not UTF-8 (a file name) is shown escaped. */
 static void print_line(const struct log *log, const char *level, const char *text)
 {
@@ -66,6 +87,7 @@ __attribute__((format(printf, 3, 0))) static void log_text(struct log *log, cons
     char text[LINE_MAX_BYTES];
     vsnprintf(text, sizeof text, format, arguments);
     pthread_mutex_lock(&log->lock);
+    erase(log);
     print_line(log, level, text);
     if (strcmp(level, "warning") == 0 && log->warning_count < LOG_WARNINGS_MAX) {
         char *copy = strdup(text);
@@ -119,6 +141,7 @@ static enum exit_code print_failure(struct log *log, bool errors_json,
                                     const struct failure *failure)
 {
     pthread_mutex_lock(&log->lock);
+    erase(log);
     snprintf(log->failure, sizeof log->failure, "%s", failure->message);
     if (errors_json || log->json) {
         json_t *error = json_pack("{ss si}", "code", failure->name, "exit", (int)failure->exit);

@@ -22,6 +22,7 @@ struct log {
     pthread_mutex_t lock;
     bool json;    /* --log_format=json */
     bool verbose; /* --verbose: storage requests too */
+    bool drawn;   /* a line without end stands on the terminal */
     char *warnings[LOG_WARNINGS_MAX];
     size_t warning_count;
     char failure[2048]; /* the newest failure's message, "" while there is none */
@@ -32,6 +33,12 @@ void log_release(struct log *log);
 
 void log_info(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Draws a line in place on the terminal that stderr is, where the next drawing or any other line
+ * replaces it; NULL takes it away.
+ */
+void log_draw(struct log *log, const char *line);
 
 /* A storage_trace_fn; context is the log. */
 void log_trace(void *context, const char *line);

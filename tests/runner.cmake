@@ -30,6 +30,8 @@ program_test(test_tls TLS LABELS threads)
 add_executable(hostile_store hostile_store.c)
 target_link_libraries(hostile_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 
+jobferry_test(test_progress LIBS runner)
+
 # Rules of the tree, as tests.
 add_test(NAME check_includes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_includes.sh)
 add_test(NAME check_headers

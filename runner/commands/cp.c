@@ -25,7 +25,6 @@ static void on_object(void *context, const struct storage_copied *copied)
 {
     struct copy_view *view = context;
     if (copied->error) {
-        progress_clear(&view->progress);
         app_fail_storage(view->app, copied->error);
         return;
     }
@@ -34,6 +33,7 @@ static void on_object(void *context, const struct storage_copied *copied)
         char destination[STORAGE_PATH_MAX + 80];
         show_url(source, sizeof source, view->source, copied->source);
         show_url(destination, sizeof destination, view->destination, copied->destination);
+        log_draw(&view->app->log, NULL); /* stdout may be the same terminal */
         json_line_print(json_pack("{so so sI ss sf}", "source", json_text(source), "destination",
                                   json_text(destination), "size", (json_int_t)copied->size,
                                   "verified", storage_verified_name(copied->verified), "seconds",
@@ -104,7 +104,7 @@ enum exit_code command_cp(struct app *app)
     struct storage_summary summary = {0};
     struct storage_error err = {0};
     enum storage_code result = storage_copy(&copy, &summary, &err);
-    progress_clear(&view.progress);
+    progress_end(&view.progress);
     if (result && summary.failed == 0) {
         code = app_fail_storage(app, &err);
     } else {

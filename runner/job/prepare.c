@@ -279,7 +279,6 @@ static void on_staged(void *context, const struct storage_copied *copied)
 {
     struct staging *staging = context;
     if (copied->error) {
-        progress_clear(&staging->progress);
         app_fail_storage(staging->job->app, copied->error);
     }
 }
@@ -314,7 +313,7 @@ static enum exit_code copy_data_in(struct job *job)
     struct storage_summary summary = {0};
     struct storage_error err;
     enum storage_code result = storage_copy(&copy, &summary, &err);
-    progress_clear(&staging.progress);
+    progress_end(&staging.progress);
     place_close(&here);
     job->staged_bytes = summary.bytes;
     job->staged_objects = summary.objects;
