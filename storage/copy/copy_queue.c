@@ -187,6 +187,7 @@ void copy_end_listing(struct copy_engine *engine)
     engine->progress.listed = true;
     pthread_cond_broadcast(&engine->work);
     pthread_mutex_unlock(&engine->lock);
+    copy_report_progress(engine); /* the totals are known, long before a big part is done */
 }
 
 /* ---- taking --------------------------------------------------------------------------------- */
