@@ -1,42 +1,39 @@
 /*
- * http.c - the reactors behind http.h; the only file that knows curl.
+ * http.c - the lanes behind http.h; the only file that knows curl.
  *
- * A caller prepares an easy handle in its own thread, queues it at the least busy reactor and
- * sleeps until the reactor wakes it. The reactor moves bytes and nothing else: it admits queued
- * transfers while it has connections to spare (waiting in our queue costs no time-out of curl's),
- * drives its multi, and hands results back. It looks at the stop flag at least every 100 ms while
- * anything is under way.
+ * A lane is a curl multi with one easy handle and the one connection that it keeps alive. A caller
+ * takes the lane that was used last, drives its transfer in its own thread, and puts the lane back:
+ * nothing is handed from thread to thread, which for small objects costs more than the transfer.
+ * When all lanes are taken callers wait here, where waiting costs no time-out of curl's. The stop
+ * flag is looked at every 100 ms at least. Lanes share resolved names and TLS sessions.
  *
- * Body callbacks are a memcpy: curl 7.88 cuts bodies into 16 KiB pieces whatever the buffer, so
- * whatever they did would be done 65,536 times a GiB.
+ * Body callbacks are a memcpy or the caller's own function: curl 7.88 cuts bodies into 16 KiB
+ * pieces whatever the buffer.
  */
 #include "storage/http/http.h"
 
 #include "storage/http/http_fault.h"
+#include "storage/http/tls.h"
 #include "storage/storage_error.h"
 
-#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage/storage_banned.h"
 
 enum {
-    REACTORS_MAX = 4,
-    REACTOR_CONNECTIONS = 8, /* connections that justify one more reactor */
     CONNECTIONS_MAX = 1024,
-    POLL_BUSY_MS = 100, /* how long a stop may go unseen */
-    POLL_IDLE_MS = 60000,
+    LOOK_MS = 100,               /* how long a stop may go unseen */
     IDLE_CONNECTION_S = 25,      /* OBS closes at 30 */
     CONNECTION_LIFE_S = 300,     /* so that new addresses of the store come into use */
-    RECEIVE_BUFFER = 256 * 1024, /* per transfer in curl 7.88 */
-    SEND_BUFFER = 512 * 1024,
+    RECEIVE_BUFFER = 128 * 1024, /* per lane; more gained nothing on loopback */
+    SEND_BUFFER = 128 * 1024,
     EXPECT_FROM = 1024 * 1024, /* bodies worth a round trip before they are sent; curl's limit */
     HEADER_NAME_MAX = 256
 };
@@ -46,42 +43,33 @@ struct transfer {
     struct http *http;
     const struct http_request *request;
     struct http_response *response;
-    CURL *easy;
+    struct lane *lane;
     struct curl_slist *headers;
-    struct transfer *next; /* in the queue */
-    pthread_cond_t woken;
+    uint64_t sent; /* of a body that the caller gives in pieces */
     CURLcode result;
-    bool finished;
     bool stopped;
-    bool retried;
     bool overflowed; /* the body was longer than its sink */
+    bool refused;    /* the caller's own function gave up */
     char text[CURL_ERROR_SIZE];
 };
 
-struct reactor {
-    struct http *http;
-    pthread_t thread;
-    bool started;
+/* A connection with what drives it. */
+struct lane {
+    struct lane *next; /* in http->idle */
     CURLM *multi;
-    atomic_uint load; /* transfers queued or active */
-
-    pthread_mutex_t lock; /* over what follows */
-    struct transfer *queue_head, *queue_tail;
-    CURL **idle; /* easy handles to use again; capacity is http->share */
-    unsigned idle_count;
-    bool quit;
-
-    struct transfer **active; /* the reactor thread's own; capacity is http->share */
-    unsigned active_count;
+    CURL *easy;
 };
 
 struct http {
     struct http_options options;
-    char *ca_file;
-    bool bundle_only; /* trust the bundle alone, so that curl caches it parsed */
-    unsigned share;   /* connections of one reactor */
-    unsigned reactor_count;
-    struct reactor reactors[REACTORS_MAX];
+    struct tls *tls;
+    CURLSH *shared;                              /* names and TLS sessions of all lanes */
+    pthread_mutex_t shares[CURL_LOCK_DATA_LAST]; /* over each kind of those */
+
+    pthread_mutex_t lock; /* over what follows */
+    pthread_cond_t freed;
+    struct lane *idle; /* the last used first: its connection is the warmest */
+    unsigned lane_count;
 };
 
 /* ---- callbacks: what arrives ---------------------------------------------------------------- */
@@ -99,19 +87,69 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     struct http_response *response = transfer->response;
     const struct http_request *request = transfer->request;
     size *= count;
-    if (!request->sink || response->status / 100 != 2) {
+    if (response->status / 100 != 2 || (!request->sink && !request->write)) {
         buf_add(&response->body, data, size);
         transfer->overflowed = !buf_ok(&response->body);
-    } else if (size <= request->sink_size - response->body_size) {
-        memcpy((char *)request->sink + response->body_size, data, size);
-    } else {
+    } else if (size > request->sink_size - response->body_size) {
         transfer->overflowed = true;
+    } else if (request->write) {
+        transfer->refused = !request->write(request->context, response->body_size, data, size);
+    } else {
+        memcpy((char *)request->sink + response->body_size, data, size);
     }
-    if (transfer->overflowed) {
+    if (transfer->overflowed || transfer->refused) {
         return CURL_WRITEFUNC_ERROR;
     }
     response->body_size += size;
     return size;
+}
+
+/* ---- callbacks: what leaves ----------------------------------------------------------------- */
+
+static size_t on_read(char *data, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    const struct http_request *request = transfer->request;
+    uint64_t left = request->body_size - transfer->sent;
+    size *= count;
+    size = size < left ? size : (size_t)left;
+    if (size > 0 && !request->read(request->context, transfer->sent, data, size)) {
+        transfer->refused = true;
+        return CURL_READFUNC_ABORT;
+    }
+    transfer->sent += size;
+    return size;
+}
+
+/* A connection that died before the answer: curl begins the body again. */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct transfer *transfer = context;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > transfer->request->body_size) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    transfer->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* A new connection's TLS: what curl 7.88 has no option for, and certificates read once for all. */
+static CURLcode on_tls(CURL *easy, void *context, void *http)
+{
+    (void)easy;
+    return tls_prepare(((struct http *)http)->tls, context) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+static void on_lock(CURL *easy, curl_lock_data data, curl_lock_access access, void *http)
+{
+    (void)easy;
+    (void)access;
+    pthread_mutex_lock(&((struct http *)http)->shares[data]);
+}
+
+static void on_unlock(CURL *easy, curl_lock_data data, void *http)
+{
+    (void)easy;
+    pthread_mutex_unlock(&((struct http *)http)->shares[data]);
 }
 
 /* ---- preparing an easy handle --------------------------------------------------------------- */
@@ -154,32 +192,25 @@ static bool build_headers(struct transfer *transfer)
            (request->body_size >= EXPECT_FROM || append_header(&transfer->headers, "Expect:"));
 }
 
+/* The body, or its lack. Every option that another method sets is set back by CURLOPT_HTTPGET. */
 static void set_method(CURL *easy, const struct http_request *request)
 {
     const char *method = request->method;
-    if (strcmp(method, "HEAD") == 0) {
+    bool is_get = strcmp(method, "GET") == 0;
+    bool is_head = strcmp(method, "HEAD") == 0;
+    bool is_put = strcmp(method, "PUT") == 0;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* after it: fields make it a POST */
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get || is_head ? NULL : method);
+    if (is_head) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    } else if (request->body || strcmp(method, "PUT") == 0 || strcmp(method, "POST") == 0) {
-        /* POSTFIELDS rather than UPLOAD for every body: curl can rewind memory by itself */
+    } else if (request->read) {
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
+    } else if (request->body || is_put || strcmp(method, "POST") == 0) {
+        /* curl can rewind memory by itself */
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-    } else if (strcmp(method, "GET") != 0) {
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-    }
-}
-
-static void set_tls(CURL *easy, const struct http *http)
-{
-    if (http->options.tls_insecure) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (http->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-    }
-    if (http->bundle_only) {
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
 }
 
@@ -204,40 +235,63 @@ static const struct {
     {CURLOPT_TCP_KEEPALIVE, 1},
 };
 
-/* Everything is set anew each time: no request can inherit anything from another. */
-static bool prepare(struct transfer *transfer)
+/* A new lane's easy handle. Certificates are tls.c's, so curl is given none to read. */
+static void set_fixed(CURL *easy, struct http *http)
 {
-    const struct http_request *request = transfer->request;
-    const struct http_options *options = &transfer->http->options;
-    CURL *easy = transfer->easy;
-    curl_easy_reset(easy);
-    if (!build_headers(transfer) || curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK) {
-        return false;
-    }
+    const struct http_options *options = &http->options;
     for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++) {
         curl_easy_setopt(easy, fixed_options[i].option, fixed_options[i].value);
     }
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
+    curl_easy_setopt(easy, CURLOPT_SHARE, http->shared);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    unsigned stall = request->stall_timeout_s ? request->stall_timeout_s : options->stall_timeout_s;
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, http);
+    if (options->tls_insecure) {
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+/* All that differs from request to request, each option every time: none inherits another's. */
+static bool prepare(struct transfer *transfer)
+{
+    const struct http_request *request = transfer->request;
+    unsigned stall = request->stall_timeout_s ? request->stall_timeout_s
+                                              : transfer->http->options.stall_timeout_s;
+    CURL *easy = transfer->lane->easy;
+    if (!build_headers(transfer) || curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK) {
+        return false;
+    }
+    set_method(easy, request);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms); /* 0: none */
-    set_tls(easy, transfer->http);
-    set_method(easy, request);
-    if (host_is_link_local(request->url)) {
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    }
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, host_is_link_local(request->url) ? "*" : NULL);
     return true;
 }
 
-/* ---- the reactor ---------------------------------------------------------------------------- */
+/* After it nothing of curl's points to the caller's stack. */
+static void forget(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+}
+
+/* ---- lanes ---------------------------------------------------------------------------------- */
 
 static bool is_stopped(const struct http *http, const struct http_request *request)
 {
@@ -245,169 +299,117 @@ static bool is_stopped(const struct http *http, const struct http_request *reque
            atomic_load_explicit(http->options.stop, memory_order_relaxed);
 }
 
-static void finish(struct reactor *reactor, struct transfer *transfer, CURLcode result)
+static void lane_free(struct lane *lane)
 {
-    pthread_mutex_lock(&reactor->lock);
-    transfer->result = result;
-    transfer->finished = true;
-    pthread_cond_signal(&transfer->woken);
-    pthread_mutex_unlock(&reactor->lock);
-    atomic_fetch_sub_explicit(&reactor->load, 1, memory_order_relaxed);
+    if (lane) {
+        curl_easy_cleanup(lane->easy);
+        curl_multi_cleanup(lane->multi);
+        free(lane);
+    }
 }
 
-static void deactivate(struct reactor *reactor, struct transfer *transfer)
+static struct lane *lane_new(struct http *http)
 {
-    unsigned i = 0;
-    curl_multi_remove_handle(reactor->multi, transfer->easy);
-    while (reactor->active[i] != transfer) {
-        i++;
-        assert(i < reactor->active_count);
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane) {
+        return NULL;
     }
-    reactor->active[i] = reactor->active[--reactor->active_count];
+    lane->multi = curl_multi_init();
+    lane->easy = curl_easy_init();
+    if (!lane->multi || !lane->easy) {
+        lane_free(lane);
+        return NULL;
+    }
+    curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, 1L);
+    set_fixed(lane->easy, http);
+    return lane;
+}
+
+/* Waits on http->freed, its lock held, so long as a stop may go unseen. */
+static void wait_freed(struct http *http)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&http->freed, &http->lock, &until);
+}
+
+/* An idle lane, or a new one where there may be more. NULL: stopped, or no memory. */
+static struct lane *take_lane(struct http *http, const struct http_request *request, bool *stopped)
+{
+    bool is_new = false;
+    struct lane *lane = NULL;
+    pthread_mutex_lock(&http->lock);
+    while (!lane && !is_new) {
+        *stopped = is_stopped(http, request);
+        if (*stopped) {
+            break;
+        }
+        lane = http->idle;
+        is_new = !lane && http->lane_count < http->options.connections_max;
+        if (lane) {
+            http->idle = lane->next;
+        } else if (is_new) {
+            http->lane_count++;
+        } else {
+            wait_freed(http);
+        }
+    }
+    pthread_mutex_unlock(&http->lock);
+    if (is_new && !(lane = lane_new(http))) {
+        pthread_mutex_lock(&http->lock);
+        http->lane_count--;
+        pthread_mutex_unlock(&http->lock);
+    }
+    return lane;
+}
+
+static void give_lane(struct http *http, struct lane *lane)
+{
+    pthread_mutex_lock(&http->lock);
+    lane->next = http->idle;
+    http->idle = lane;
+    pthread_cond_signal(&http->freed);
+    pthread_mutex_unlock(&http->lock);
+}
+
+/* Moves bytes until the transfer has ended, or a stop. */
+static CURLcode drive(struct transfer *transfer)
+{
+    CURLM *multi = transfer->lane->multi;
+    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+    int running = 1;
+    int left = 0;
+    if (curl_multi_add_handle(multi, transfer->lane->easy) != CURLM_OK) {
+        return CURLE_OUT_OF_MEMORY;
+    }
+    while (running) {
+        transfer->stopped = is_stopped(transfer->http, transfer->request);
+        if (transfer->stopped || curl_multi_perform(multi, &running) != CURLM_OK) {
+            break;
+        }
+        if (running) {
+            curl_multi_poll(multi, NULL, 0, LOOK_MS, NULL);
+        }
+    }
+    const CURLMsg *message = curl_multi_info_read(multi, &left);
+    if (!transfer->stopped && message && message->msg == CURLMSG_DONE) {
+        result = message->data.result; /* message dies with the removal */
+    }
+    curl_multi_remove_handle(multi, transfer->lane->easy);
+    return result;
 }
 
 /* A kept-alive connection that the server had closed meanwhile: no byte of an answer came. */
-static bool is_dead_reuse(const struct transfer *transfer, CURLcode result)
+static bool is_dead_reuse(const struct transfer *transfer)
 {
     long connects = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-    return (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR ||
-            result == CURLE_GOT_NOTHING) &&
-           connects == 0 && transfer->response->status == 0 && !transfer->retried;
-}
-
-/* Admits what is queued while there is room. */
-static void admit(struct reactor *reactor)
-{
-    while (reactor->active_count < reactor->http->share) {
-        pthread_mutex_lock(&reactor->lock);
-        struct transfer *transfer = reactor->queue_head;
-        if (transfer) {
-            reactor->queue_head = transfer->next;
-            reactor->queue_tail = transfer->next ? reactor->queue_tail : NULL;
-        }
-        pthread_mutex_unlock(&reactor->lock);
-        if (!transfer) {
-            return;
-        }
-        if (curl_multi_add_handle(reactor->multi, transfer->easy) != CURLM_OK) {
-            finish(reactor, transfer, CURLE_OUT_OF_MEMORY);
-            continue;
-        }
-        reactor->active[reactor->active_count++] = transfer;
-    }
-}
-
-/* Hands results back; tells whether there were any. */
-static bool drain(struct reactor *reactor)
-{
-    bool any = false;
-    int left = 0;
-    for (CURLMsg *message; (message = curl_multi_info_read(reactor->multi, &left));) {
-        if (message->msg != CURLMSG_DONE) {
-            continue;
-        }
-        struct transfer *transfer = NULL;
-        CURLcode result = message->data.result; /* message dies with the removal */
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        if (is_dead_reuse(transfer, result)) {
-            transfer->retried = true;
-            curl_multi_remove_handle(reactor->multi, transfer->easy);
-            curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
-            if (curl_multi_add_handle(reactor->multi, transfer->easy) == CURLM_OK) {
-                continue;
-            }
-        }
-        deactivate(reactor, transfer);
-        finish(reactor, transfer, result);
-        any = true;
-    }
-    return any;
-}
-
-/* Those queued become active before they are aborted, so one path ends them all. */
-static bool abort_stopped(struct reactor *reactor)
-{
-    bool any = false;
-    for (unsigned i = reactor->active_count; i-- > 0;) {
-        struct transfer *transfer = reactor->active[i];
-        if (is_stopped(reactor->http, transfer->request)) {
-            deactivate(reactor, transfer);
-            transfer->stopped = true;
-            finish(reactor, transfer, CURLE_ABORTED_BY_CALLBACK);
-            any = true;
-        }
-    }
-    return any;
-}
-
-static void *reactor_run(void *context)
-{
-    struct reactor *reactor = context;
-    for (;;) {
-        pthread_mutex_lock(&reactor->lock);
-        bool quit = reactor->quit;
-        pthread_mutex_unlock(&reactor->lock);
-        if (quit) {
-            return NULL;
-        }
-        bool ended = false;
-        do {
-            int running = 0;
-            admit(reactor);
-            ended = abort_stopped(reactor);
-            curl_multi_perform(reactor->multi, &running);
-            ended = drain(reactor) || ended;
-        } while (ended); /* there is room again: admit before sleeping */
-        curl_multi_poll(reactor->multi, NULL, 0,
-                        reactor->active_count > 0 ? POLL_BUSY_MS : POLL_IDLE_MS, NULL);
-    }
-}
-
-static enum storage_code reactor_start(struct reactor *reactor, struct http *http,
-                                       struct storage_error *err)
-{
-    sigset_t all;
-    sigset_t before;
-    reactor->http = http;
-    pthread_mutex_init(&reactor->lock, NULL);
-    reactor->multi = curl_multi_init();
-    reactor->idle = calloc(http->share, sizeof(CURL *));
-    reactor->active = calloc(http->share, sizeof(struct transfer *));
-    if (!reactor->multi || !reactor->idle || !reactor->active) {
-        return storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
-    }
-    curl_multi_setopt(reactor->multi, CURLMOPT_MAXCONNECTS, (long)http->share);
-    /* signals are the application's, and so belong to its own threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&reactor->thread, NULL, reactor_run, reactor);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
-        return storage_fail(err, STORAGE_BUG, "start HTTP: no thread: %s", strerrordesc_np(failed));
-    }
-    reactor->started = true;
-    return STORAGE_OK;
-}
-
-static void reactor_release(struct reactor *reactor)
-{
-    if (reactor->started) {
-        pthread_mutex_lock(&reactor->lock);
-        reactor->quit = true;
-        pthread_mutex_unlock(&reactor->lock);
-        curl_multi_wakeup(reactor->multi);
-        pthread_join(reactor->thread, NULL);
-    }
-    for (unsigned i = 0; i < reactor->idle_count; i++) {
-        curl_easy_cleanup(reactor->idle[i]);
-    }
-    if (reactor->multi) {
-        curl_multi_cleanup(reactor->multi);
-    }
-    free(reactor->idle);
-    free(reactor->active);
-    pthread_mutex_destroy(&reactor->lock);
+    curl_easy_getinfo(transfer->lane->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return (transfer->result == CURLE_SEND_ERROR || transfer->result == CURLE_RECV_ERROR ||
+            transfer->result == CURLE_GOT_NOTHING) &&
+           connects == 0 && transfer->response->status == 0;
 }
 
 /* ---- life cycle ----------------------------------------------------------------------------- */
@@ -419,15 +421,26 @@ static void init_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static long clamp(long value, long most)
+static bool share_init(struct http *http)
 {
-    return value < 1 ? 1 : value > most ? most : value;
+    for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++) {
+        pthread_mutex_init(&http->shares[i], NULL);
+    }
+    http->shared = curl_share_init();
+    return http->shared &&
+           curl_share_setopt(http->shared, CURLSHOPT_USERDATA, http) == CURLSHE_OK &&
+           curl_share_setopt(http->shared, CURLSHOPT_LOCKFUNC, on_lock) == CURLSHE_OK &&
+           curl_share_setopt(http->shared, CURLSHOPT_UNLOCKFUNC, on_unlock) == CURLSHE_OK &&
+           curl_share_setopt(http->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK &&
+           curl_share_setopt(http->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) ==
+               CURLSHE_OK;
 }
 
 enum storage_code http_new(struct http **result, const struct http_options *options,
                            struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
+    pthread_condattr_t monotonic;
     *result = NULL;
     pthread_once(&curl_once, init_curl);
     if (options->ca_file && access(options->ca_file, R_OK) != 0) {
@@ -438,27 +451,25 @@ enum storage_code http_new(struct http **result, const struct http_options *opti
         return storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
     }
     http->options = *options;
-    long connections = clamp(options->connections_max, CONNECTIONS_MAX);
-    long cores = clamp(sysconf(_SC_NPROCESSORS_ONLN), REACTORS_MAX);
-    unsigned wanted = (unsigned)clamp(connections / REACTOR_CONNECTIONS, cores);
-    http->share = ((unsigned)connections + wanted - 1) / wanted;
-    http->options.ca_file = NULL;
-    if (options->ca_file && !(http->ca_file = strdup(options->ca_file))) {
+    http->options.ca_file = NULL; /* borrowed until now */
+    if (http->options.connections_max < 1 || http->options.connections_max > CONNECTIONS_MAX) {
+        http->options.connections_max = http->options.connections_max ? CONNECTIONS_MAX : 1;
+    }
+    pthread_mutex_init(&http->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&http->freed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+    http->tls = tls_new(options->ca_file ? options->ca_file : built->cainfo,
+                        options->ca_file ? NULL : built->capath, options->tls_insecure);
+    if (!share_init(http) || !http->tls) {
         code = storage_fail(err, STORAGE_BUG, "start HTTP: no memory");
-        goto done;
-    }
-    const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
-    http->bundle_only = http->ca_file || (bundle && access(bundle, R_OK) == 0);
-    while (code == STORAGE_OK && http->reactor_count < wanted) {
-        code = reactor_start(&http->reactors[http->reactor_count++], http, err);
-    }
-done:
-    if (code != STORAGE_OK) {
         http_free(http);
         return code;
     }
     *result = http;
-    return STORAGE_OK;
+    return code;
 }
 
 void http_free(struct http *http)
@@ -466,10 +477,18 @@ void http_free(struct http *http)
     if (!http) {
         return;
     }
-    for (unsigned i = 0; i < http->reactor_count; i++) {
-        reactor_release(&http->reactors[i]);
+    while (http->idle) {
+        struct lane *lane = http->idle;
+        http->idle = lane->next;
+        lane_free(lane);
     }
-    free(http->ca_file);
+    curl_share_cleanup(http->shared); /* after all that share */
+    for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++) {
+        pthread_mutex_destroy(&http->shares[i]);
+    }
+    pthread_cond_destroy(&http->freed);
+    pthread_mutex_destroy(&http->lock);
+    tls_free(http->tls);
     free(http);
 }
 
@@ -479,6 +498,9 @@ static enum http_fault name_fault(const struct transfer *transfer)
 {
     if (transfer->stopped || transfer->overflowed) {
         return transfer->stopped ? HTTP_FAULT_STOPPED : HTTP_FAULT_TOO_LONG;
+    }
+    if (transfer->refused) {
+        return HTTP_FAULT_REFUSED;
     }
     switch (transfer->result) {
     case CURLE_URL_MALFORMAT:
@@ -510,9 +532,9 @@ static enum storage_code explain(const struct transfer *transfer, struct storage
     curl_off_t sent = 0;
     long os_errno = 0;
     struct http_failure failure = {.fault = name_fault(transfer)};
-    if (transfer->easy) {
-        curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (transfer->lane) {
+        curl_easy_getinfo(transfer->lane->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        curl_easy_getinfo(transfer->lane->easy, CURLINFO_OS_ERRNO, &os_errno);
     }
     failure.sent_body = sent > 0;
     failure.system_errno = (int)os_errno;
@@ -520,81 +542,33 @@ static enum storage_code explain(const struct transfer *transfer, struct storage
     return http_explain(&failure, transfer->request, transfer->response, err);
 }
 
-static struct reactor *choose_reactor(struct http *http)
-{
-    struct reactor *best = &http->reactors[0];
-    unsigned best_load = atomic_load_explicit(&best->load, memory_order_relaxed);
-    for (unsigned i = 1; i < http->reactor_count; i++) {
-        unsigned load = atomic_load_explicit(&http->reactors[i].load, memory_order_relaxed);
-        if (load < best_load) {
-            best = &http->reactors[i];
-            best_load = load;
-        }
-    }
-    atomic_fetch_add_explicit(&best->load, 1, memory_order_relaxed);
-    return best;
-}
-
-/* Queues the transfer and sleeps until the reactor has finished it. */
-static void await(struct reactor *reactor, struct transfer *transfer)
-{
-    pthread_mutex_lock(&reactor->lock);
-    if (reactor->queue_tail) {
-        reactor->queue_tail->next = transfer;
-    } else {
-        reactor->queue_head = transfer;
-    }
-    reactor->queue_tail = transfer;
-    curl_multi_wakeup(reactor->multi);
-    while (!transfer->finished) {
-        pthread_cond_wait(&transfer->woken, &reactor->lock);
-    }
-    pthread_mutex_unlock(&reactor->lock);
-}
-
-static CURL *take_easy(struct reactor *reactor)
-{
-    CURL *easy = NULL;
-    pthread_mutex_lock(&reactor->lock);
-    if (reactor->idle_count > 0) {
-        easy = reactor->idle[--reactor->idle_count];
-    }
-    pthread_mutex_unlock(&reactor->lock);
-    return easy ? easy : curl_easy_init();
-}
-
-static void give_easy(struct reactor *reactor, CURL *easy)
-{
-    pthread_mutex_lock(&reactor->lock);
-    if (easy && reactor->idle_count < reactor->http->share) {
-        reactor->idle[reactor->idle_count++] = easy;
-        easy = NULL;
-    }
-    pthread_mutex_unlock(&reactor->lock);
-    curl_easy_cleanup(easy); /* NULL is fine */
-}
-
 enum storage_code http_perform(struct http *http, const struct http_request *request,
                                struct http_response *response, struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
-    struct transfer transfer = {.http = http, .request = request, .response = response};
+    struct transfer transfer = {
+        .http = http, .request = request, .response = response, .result = CURLE_OUT_OF_MEMORY};
     http_response_clear(response);
-    struct reactor *reactor = choose_reactor(http);
-    pthread_cond_init(&transfer.woken, NULL);
-    transfer.easy = take_easy(reactor);
-    transfer.stopped = is_stopped(http, request);
-    if (transfer.stopped || !transfer.easy || !prepare(&transfer)) {
-        atomic_fetch_sub_explicit(&reactor->load, 1, memory_order_relaxed);
-        transfer.result = CURLE_OUT_OF_MEMORY;
-    } else {
-        await(reactor, &transfer);
+    transfer.lane = take_lane(http, request, &transfer.stopped);
+    if (transfer.lane && prepare(&transfer)) {
+        transfer.result = drive(&transfer);
+        if (is_dead_reuse(&transfer)) {
+            transfer.sent = 0;
+            curl_easy_setopt(transfer.lane->easy, CURLOPT_FRESH_CONNECT, 1L);
+            transfer.result = drive(&transfer);
+        }
+    }
+    if (transfer.result == CURLE_SSL_CACERT_BADFILE) {
+        snprintf(transfer.text, sizeof transfer.text, "no certificate could be read from '%.200s'",
+                 tls_source(http->tls));
     }
     if (transfer.result != CURLE_OK || transfer.stopped) {
         code = explain(&transfer, err);
     }
-    give_easy(reactor, transfer.easy);
+    if (transfer.lane) {
+        forget(transfer.lane->easy);
+        give_lane(http, transfer.lane);
+    }
     curl_slist_free_all(transfer.headers);
-    pthread_cond_destroy(&transfer.woken);
     return code;
 }

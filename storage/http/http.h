@@ -1,11 +1,10 @@
 /*
  * http.h - HTTP/1.1 requests over libcurl; the only header through which curl is reached.
  *
- * A `struct http` owns reactor threads, each with a curl multi of its own. http_perform hands a
- * request to the least busy reactor and blocks its caller until the answer is whole, so that
- * retries, part loops and listings above it are plain code, while connections, TLS and bodies are
- * driven by a few threads. Easy handles are reused; connections are kept alive (at most 25 s idle:
- * OBS closes at 30) and their number is capped.
+ * http_perform carries one request out in its caller's thread and returns when the answer is whole,
+ * so that retries, part loops and listings above it are plain code. It may be called from any
+ * number of threads; connections are kept alive (at most 25 s idle: OBS closes at 30), reused, and
+ * capped: with all in use callers wait.
  *
  * Redirects are not followed (each must be signed again), nothing is decoded, no signal is used.
  * A transfer below 1 byte/s for stall_timeout_s is aborted. A reused connection that turns out dead
@@ -35,7 +34,11 @@ enum {
     HTTP_BODY_MAX = 8 * 1024 * 1024 /* bytes of a body without sink */
 };
 
-/* Everything is borrowed until http_perform returns. */
+/*
+ * Everything is borrowed until http_perform returns. A body that is not in memory is given by
+ * `read`, and a 2xx answer's body taken by `write`, in pieces of any size, in order; after a
+ * connection that died both may begin again at offset 0. When one returns false the request ends.
+ */
 struct http_request {
     const char *method;         /* "GET", "HEAD", "PUT", "POST", "DELETE" */
     const char *url;            /* whole, encoded */
@@ -43,8 +46,11 @@ struct http_request {
     size_t header_count;
     const void *body; /* NULL: none; Content-Length is always sent for PUT and POST */
     size_t body_size;
-    void *sink;               /* where the body of a 2xx answer goes; NULL: into response->body */
-    size_t sink_size;         /* a longer body is an error */
+    void *sink;       /* where the body of a 2xx answer goes; NULL: into response->body */
+    size_t sink_size; /* of sink, or what `write` may get: a longer body is an error */
+    bool (*read)(void *context, uint64_t offset, void *data, size_t size); /* PUT; NULL: body */
+    bool (*write)(void *context, uint64_t offset, const void *data, size_t size); /* NULL: sink */
+    void *context;
     unsigned deadline_ms;     /* of this one try; 0: none */
     unsigned stall_timeout_s; /* 0: that of the options */
     bool ignores_stop;        /* cleaning up after a stop: give it a deadline_ms */

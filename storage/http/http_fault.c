@@ -31,6 +31,7 @@ static enum storage_code classify(const struct http_failure *failure,
     case HTTP_FAULT_URL:
         return STORAGE_USAGE;
     case HTTP_FAULT_MEMORY:
+    case HTTP_FAULT_REFUSED:
         return STORAGE_BUG;
     default:
         return response->status == 0 && !failure->sent_body ? STORAGE_UNREACHABLE
@@ -45,7 +46,9 @@ static void write_reason(char *out, size_t size, const struct http_failure *fail
         snprintf(out, size, "stopped on request");
     } else if (failure->fault == HTTP_FAULT_TOO_LONG) {
         snprintf(out, size, "the answer is longer than the %zu bytes it may have",
-                 request->sink ? request->sink_size : (size_t)HTTP_BODY_MAX);
+                 request->sink || request->write ? request->sink_size : (size_t)HTTP_BODY_MAX);
+    } else if (failure->fault == HTTP_FAULT_REFUSED) {
+        snprintf(out, size, "given up by its caller");
     } else if (failure->fault == HTTP_FAULT_CONNECT && failure->system_errno) {
         snprintf(out, size, "%s: %s", failure->text, strerrordesc_np(failure->system_errno));
     } else {

@@ -9,6 +9,7 @@ enum http_fault {
     HTTP_FAULT_BROKEN, /* anything on the way that has no name of its own */
     HTTP_FAULT_STOPPED,
     HTTP_FAULT_TOO_LONG, /* the body was longer than its sink, or HTTP_BODY_MAX */
+    HTTP_FAULT_REFUSED,  /* the caller's read or write gave up; why is the caller's to say */
     HTTP_FAULT_URL,
     HTTP_FAULT_MEMORY,
     HTTP_FAULT_NAME,    /* the host's name */
