@@ -38,12 +38,12 @@ static void on_object(void *context, const struct storage_copied *copied)
     way->result->verified = copied->verified;
 }
 
-static struct storage *open_place(const struct kill_run *run, const char *text,
+static struct storage *open_place(const struct storage_config *given, const char *text,
                                   struct storage_url *url, const atomic_bool *stop)
 {
     struct storage *store = NULL;
     struct storage_error err;
-    struct storage_config config = *run->config;
+    struct storage_config config = *given;
     config.stop = stop;
     if (storage_url_parse(url, text, &err) != STORAGE_OK ||
         storage_open(&store, url, &config, &err) != STORAGE_OK) {
@@ -66,8 +66,9 @@ struct kill_result kill_run(const struct kill_run *run)
                                 .on_object = on_object,
                                 .on_progress = on_progress,
                                 .context = &way};
-    copy.source = open_place(run, run->source, &from, &way.stop);
-    copy.destination = open_place(run, run->destination, &to, &way.stop);
+    copy.source = open_place(run->config, run->source, &from, &way.stop);
+    copy.destination =
+        open_place(run->to ? run->to : run->config, run->destination, &to, &way.stop);
     result.code = storage_copy(&copy, &result.summary, &result.err);
     storage_close(copy.source);
     storage_close(copy.destination);

@@ -10,6 +10,7 @@
 /* One copy; places are opened in the child, and again for the next run. */
 struct kill_run {
     const struct storage_config *config; /* of both places */
+    const struct storage_config *to;     /* of the destination, where it differs */
     const char *source;                  /* URLs or paths */
     const char *destination;
     size_t part_size;
