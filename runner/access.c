@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "runner/runner_banned.h"
 
@@ -25,6 +26,8 @@ static const char *side_environment(enum side side, const char *name)
     return environment(whole);
 }
 
+/* ---- keys ----------------------------------------------------------------------------------- */
+
 /* Takes a key pair when its access key is there. Half a pair is an error, not the next source. */
 static bool take_keys(struct access *access, const char *source, const char *ak, const char *sk,
                       const char *token)
@@ -39,49 +42,198 @@ static bool take_keys(struct access *access, const char *source, const char *ak,
     return true;
 }
 
-static void read_profile_files(struct access *access, const char *name, bool *found)
+static bool take_source(struct access *access, enum storage_keys_kind kind, const char *name)
 {
-    const char *home = first_of(environment("HOME"), "");
-    char credentials[512];
-    char config[512];
-    snprintf(credentials, sizeof credentials, "%s/.aws/credentials", home);
-    snprintf(config, sizeof config, "%s/.aws/config", home);
-    const char *files[] = {
-        first_of(environment("AWS_SHARED_CREDENTIALS_FILE"), credentials),
-        first_of(environment("AWS_CONFIG_FILE"), config),
-        environment("CREDENTIAL_PROFILES_FILE"),
-    };
-    *found = false;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        if (files[i] && profile_read(&access->profile, files[i], name)) {
-            *found = true;
-        }
+    access->source = name;
+    access->storage.keys.kind = kind;
+    access->storage.keys.name = name;
+    return true;
+}
+
+/* Moves a text that is not there yet. */
+static void move_text(char **to, char **from)
+{
+    if (!*to) {
+        *to = *from;
+        *from = NULL;
     }
 }
 
-static void resolve_keys(struct access *access, const struct access_flags *flags,
-                         const struct access_flags *both, enum side side, bool profile_named)
+/* Of two files with the same profile the first says what it can; keys are never put together. */
+static void merge_profile(struct access *access, struct storage_profile *more, const char *file)
 {
-    const struct profile *profile = &access->profile;
+    struct storage_profile *profile = &access->profile;
+    if (!profile->access_key && more->access_key) {
+        access->keys_file = file;
+        move_text(&profile->access_key, &more->access_key);
+        move_text(&profile->secret_key, &more->secret_key);
+        move_text(&profile->session_token, &more->session_token);
+    }
+    if (!profile->role_arn && more->role_arn) {
+        move_text(&profile->role_arn, &more->role_arn);
+        move_text(&profile->session_name, &more->session_name);
+        move_text(&profile->token_file, &more->token_file);
+    }
+    move_text(&profile->process, &more->process);
+    move_text(&profile->borrowed, &more->borrowed);
+    move_text(&profile->region, &more->region);
+    move_text(&profile->endpoint, &more->endpoint);
+    move_text(&profile->ca_file, &more->ca_file);
+}
+
+/* Whether any file has the profile. */
+static bool read_profile_files(struct access *access, const char *name)
+{
+    static const char *const below_home[] = {".aws/credentials", ".aws/config", ".obsutilconfig"};
+    const char *home = first_of(environment("HOME"), "");
+    bool found = false;
+    for (size_t i = 0; i < sizeof access->paths / sizeof access->paths[0]; i++) {
+        snprintf(access->paths[i], sizeof access->paths[i], "%s/%s", home, below_home[i]);
+    }
+    const char *files[] = {
+        first_of(environment("AWS_SHARED_CREDENTIALS_FILE"), access->paths[0]),
+        first_of(environment("AWS_CONFIG_FILE"), access->paths[1]),
+        environment("CREDENTIAL_PROFILES_FILE"),
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct storage_profile profile = {0};
+        if (files[i] && storage_profile_read(&profile, files[i], name)) {
+            found = true;
+            merge_profile(access, &profile, files[i]);
+        }
+        storage_profile_release(&profile);
+    }
+    snprintf(access->name, sizeof access->name, "profile '%s'", name);
+    return found;
+}
+
+static bool take_web_identity(struct access *access, const char *name, const char *role_arn,
+                              const char *session_name, const char *token_file)
+{
+    struct storage_key_source *keys = &access->storage.keys;
+    if (!role_arn || !token_file) {
+        return false;
+    }
+    keys->role_arn = role_arn;
+    keys->session_name = session_name;
+    keys->file = token_file;
+    keys->sts_endpoint =
+        first_of(environment("AWS_ENDPOINT_URL_STS"), environment("AWS_ENDPOINT_URL"));
+    return take_source(access, STORAGE_KEYS_WEB_IDENTITY, name);
+}
+
+/* What a profile offers: its keys, else a command, else a role with a token. */
+static bool take_profile(struct access *access, const char *section)
+{
+    const struct storage_profile *profile = &access->profile;
+    struct storage_key_source *keys = &access->storage.keys;
+    if (profile->access_key) {
+        keys->file = access->keys_file;
+        keys->section = section;
+        return take_source(access, STORAGE_KEYS_FILE, access->name);
+    }
+    if (profile->process) {
+        keys->command = profile->process;
+        return take_source(access, STORAGE_KEYS_PROCESS, access->name);
+    }
+    return take_web_identity(access, access->name, profile->role_arn, profile->session_name,
+                             profile->token_file);
+}
+
+static bool take_obsutil(struct access *access, struct log *log)
+{
+    const char *file = access->paths[2];
+    if (!storage_profile_read_obsutil(&access->obsutil, file)) {
+        return false;
+    }
+    if (access->obsutil.is_encrypted) {
+        log_warn(log,
+                 "%s is not used: obsutil has encrypted its keys, and only obsutil can read them; "
+                 "give keys in the environment or in a profile file",
+                 file);
+        return false;
+    }
+    access->storage.keys.file = file;
+    return take_source(access, STORAGE_KEYS_FILE, ".obsutilconfig");
+}
+
+static bool take_container(struct access *access)
+{
+    struct storage_key_source *keys = &access->storage.keys;
+    const char *relative = environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    keys->url = first_of(relative, environment("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+    keys->authorization = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    keys->authorization_file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    return keys->url && take_source(access, STORAGE_KEYS_CONTAINER, "the container's service");
+}
+
+/* storage/ asks a metadata service only where the endpoint, or one of these, speaks of one. */
+static bool take_instance(struct access *access)
+{
+    struct storage_key_source *keys = &access->storage.keys;
+    const char *disabled = environment("AWS_EC2_METADATA_DISABLED");
+    keys->huawei_metadata = environment("JOBFERRY_ECS_METADATA_ENDPOINT");
+    keys->aws_metadata = environment("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    keys->aws_metadata_disabled = disabled && strcasecmp(disabled, "true") == 0;
+    return take_source(access, STORAGE_KEYS_INSTANCE, "the machine's metadata service");
+}
+
+static bool take_environment(struct access *access)
+{
+    return take_keys(access, "AWS_ACCESS_KEY_ID", environment("AWS_ACCESS_KEY_ID"),
+                     environment("AWS_SECRET_ACCESS_KEY"), environment("AWS_SESSION_TOKEN")) ||
+           take_keys(access, "OBS_ACCESS_KEY_ID", environment("OBS_ACCESS_KEY_ID"),
+                     environment("OBS_SECRET_ACCESS_KEY"), environment("OBS_SECURITY_TOKEN")) ||
+           take_keys(access, "ACCESS_KEY_ID", environment("ACCESS_KEY_ID"),
+                     environment("SECRET_ACCESS_KEY"), NULL);
+}
+
+/* Whether the profile has keys, but in a way that we do not follow. */
+static bool is_out_of_reach(const struct storage_profile *profile)
+{
+    return profile->borrowed && !profile->access_key && !profile->process && !profile->token_file;
+}
+
+static const char out_of_reach[] =
+    "%s takes its keys by source_profile, credential_source or SSO, which jobferry does not do; "
+    "write 'credential_process = aws configure export-credentials --profile NAME --format "
+    "process' into a profile of your own";
+
+/* named: the profile that flags or the side's environment ask for, or NULL. */
+static enum exit_code resolve_keys(struct access *access, const struct settings *settings,
+                                   enum side side, const char *profile, const char *named,
+                                   struct log *log)
+{
+    const struct access_flags *flags = side == SIDE_DATA ? &settings->data : &settings->train;
+    const struct access_flags *both = &settings->both;
     if (take_keys(access, "flags", flags->ak, flags->sk, flags->token) ||
         take_keys(access, "flags", both->ak, both->sk, both->token) ||
         take_keys(access, "the side's environment", side_environment(side, "ACCESS_KEY_ID"),
                   side_environment(side, "SECRET_ACCESS_KEY"),
                   side_environment(side, "SESSION_TOKEN")) ||
-        (profile_named && take_keys(access, "--profile", profile->access_key, profile->secret_key,
-                                    profile->session_token)) ||
-        take_keys(access, "AWS_ACCESS_KEY_ID", environment("AWS_ACCESS_KEY_ID"),
-                  environment("AWS_SECRET_ACCESS_KEY"), environment("AWS_SESSION_TOKEN")) ||
-        take_keys(access, "OBS_ACCESS_KEY_ID", environment("OBS_ACCESS_KEY_ID"),
-                  environment("OBS_SECRET_ACCESS_KEY"), environment("OBS_SECURITY_TOKEN")) ||
-        take_keys(access, "ACCESS_KEY_ID", environment("ACCESS_KEY_ID"),
-                  environment("SECRET_ACCESS_KEY"), NULL) ||
-        take_keys(access, "a profile file", profile->access_key, profile->secret_key,
-                  profile->session_token)) {
-        return;
+        (named && take_profile(access, profile))) {
+        return EXIT_DONE;
     }
-    access->source = "anonymous";
+    if (named && is_out_of_reach(&access->profile)) {
+        return log_fail(log, settings->json, EXIT_CONFIG, out_of_reach, access->name);
+    }
+    if (take_environment(access) || take_profile(access, profile)) {
+        return EXIT_DONE;
+    }
+    if (is_out_of_reach(&access->profile)) {
+        log_warn(log, out_of_reach, access->name);
+    }
+    if (!take_obsutil(access, log) &&
+        !take_web_identity(access, "AWS_WEB_IDENTITY_TOKEN_FILE", environment("AWS_ROLE_ARN"),
+                           environment("AWS_ROLE_SESSION_NAME"),
+                           environment("AWS_WEB_IDENTITY_TOKEN_FILE")) &&
+        !take_container(access)) {
+        take_instance(access);
+    }
+    return EXIT_DONE;
 }
+
+/* ---- the place ------------------------------------------------------------------------------ */
 
 /* S3_ENDPOINT may lack its scheme; S3_USE_HTTPS=0 then means http (the names of ModelArts). */
 static const char *moxing_endpoint(struct access *access)
@@ -99,7 +251,7 @@ static const char *moxing_endpoint(struct access *access)
 static void resolve_place(struct access *access, const struct access_flags *flags,
                           const struct access_flags *both, enum side side)
 {
-    const struct profile *profile = &access->profile;
+    const struct storage_profile *profile = &access->profile;
     struct storage_access *storage = &access->storage;
     storage->endpoint = first_of(flags->server, both->server);
     storage->endpoint = first_of(storage->endpoint, side_environment(side, "ENDPOINT"));
@@ -107,6 +259,7 @@ static void resolve_place(struct access *access, const struct access_flags *flag
     storage->endpoint = first_of(storage->endpoint, environment("AWS_ENDPOINT_URL_S3"));
     storage->endpoint = first_of(storage->endpoint, environment("AWS_ENDPOINT_URL"));
     storage->endpoint = first_of(storage->endpoint, moxing_endpoint(access));
+    storage->endpoint = first_of(storage->endpoint, access->obsutil.endpoint); /* with its keys */
 
     storage->region = first_of(flags->region, both->region);
     storage->region = first_of(storage->region, side_environment(side, "REGION"));
@@ -155,10 +308,25 @@ static void warn_about(const struct access *access, const char *verify, struct l
         log_warn(log, "S3_VERIFY_SSL=0 is not followed: certificates are verified; "
                       "--verify_ssl=0 switches that off");
     }
-    if (storage->session_token && storage->endpoint &&
-        strncmp(storage->endpoint, "http://", 7) == 0 && !is_loopback(storage->endpoint)) {
+    bool has_token =
+        storage->session_token || access->profile.session_token || access->obsutil.session_token;
+    if (has_token && storage->endpoint && strncmp(storage->endpoint, "http://", 7) == 0 &&
+        !is_loopback(storage->endpoint)) {
         log_warn(log, "a session token goes over plain http to %s", storage->endpoint);
     }
+}
+
+/* The first half of a pair that lacks the second; keys that are fetched are looked at then. */
+static bool is_half_a_pair(const struct access *access)
+{
+    const struct storage_access *storage = &access->storage;
+    const char *secret = storage->secret_key;
+    if (storage->keys.kind == STORAGE_KEYS_FILE) {
+        secret = storage->keys.section ? access->profile.secret_key : access->obsutil.secret_key;
+    } else if (storage->keys.kind != STORAGE_KEYS_GIVEN || !storage->access_key) {
+        return false;
+    }
+    return !secret || !secret[0];
 }
 
 enum exit_code access_resolve(struct access *access, const struct settings *settings,
@@ -167,34 +335,41 @@ enum exit_code access_resolve(struct access *access, const struct settings *sett
     memset(access, 0, sizeof *access);
     const struct access_flags *flags = side == SIDE_DATA ? &settings->data : &settings->train;
     const struct access_flags *both = &settings->both;
+    struct storage_access *storage = &access->storage;
     const char *named = first_of(flags->profile, both->profile);
     named = first_of(named, side_environment(side, "PROFILE"));
-    bool found = false;
     const char *profile = first_of(named, first_of(environment("AWS_PROFILE"), "default"));
-    read_profile_files(access, profile, &found);
-    if (named && !found) {
+    if (!read_profile_files(access, profile) && named) {
         return log_fail(log, settings->json, EXIT_CONFIG,
                         "profile '%s' is in none of the profile files", named);
     }
-    resolve_keys(access, flags, both, side, named != NULL);
+    storage->signature = signature_of(first_of(flags->sign, both->sign));
+    access->source = "nobody: --sign=none";
+    if (storage->signature != STORAGE_SIGN_NONE) {
+        enum exit_code code = resolve_keys(access, settings, side, profile, named, log);
+        if (code) {
+            return code;
+        }
+    }
     resolve_place(access, flags, both, side);
-
-    struct storage_access *storage = &access->storage;
-    if (storage->access_key && (!storage->secret_key || !storage->secret_key[0])) {
+    if (is_half_a_pair(access)) {
         return log_fail(log, settings->json, EXIT_USAGE,
                         "an access key without its secret key, from %s", access->source);
     }
     const char *verify = first_of(flags->verify_ssl, both->verify_ssl);
     storage->tls_insecure = verify && strcmp(verify, "0") == 0;
-    storage->signature = signature_of(first_of(flags->sign, both->sign));
     storage->addressing = addressing_of(first_of(flags->addressing, both->addressing));
     storage->unsigned_payload = settings->unsigned_payload;
     warn_about(access, verify, log);
+    if (settings->verbose) {
+        log_info(log, "keys for %s: from %s", side == SIDE_DATA ? "data" : "train", access->source);
+    }
     return EXIT_DONE;
 }
 
 void access_release(struct access *access)
 {
-    profile_release(&access->profile);
+    storage_profile_release(&access->profile);
+    storage_profile_release(&access->obsutil);
     memset(access, 0, sizeof *access);
 }

@@ -121,5 +121,7 @@ enum storage_code local_open(struct storage **store, const struct storage_config
                              struct storage_error *err);
 enum storage_code s3_open(struct storage **store, const struct storage_url *url,
                           const struct storage_config *config, struct storage_error *err);
+/* storage_keys_expiry of an S3 store. */
+int64_t s3_keys_expiry(struct storage *store);
 
 #endif

@@ -43,6 +43,11 @@ void storage_close(struct storage *store)
     }
 }
 
+int64_t storage_keys_expiry(struct storage *store)
+{
+    return store->kind == STORAGE_S3 ? s3_keys_expiry(store) : 0;
+}
+
 enum storage_kind storage_kind(const struct storage *store)
 {
     return store->kind;

@@ -130,14 +130,76 @@ enum storage_addressing {
     STORAGE_ADDRESSING_PATH
 };
 
+/* Where keys come from that may be fetched, and fetched again before they expire. */
+enum storage_keys_kind {
+    STORAGE_KEYS_GIVEN,        /* access_key and its like, or anonymous */
+    STORAGE_KEYS_FILE,         /* a section of a profile file, or an obsutil configuration */
+    STORAGE_KEYS_PROCESS,      /* what a command prints (AWS's credential_process) */
+    STORAGE_KEYS_WEB_IDENTITY, /* a token file, exchanged at AWS's STS or one like it */
+    STORAGE_KEYS_CONTAINER,    /* a container's credential service (ECS, EKS, Greengrass) */
+    STORAGE_KEYS_INSTANCE /* a virtual machine's metadata service: Huawei's agency, AWS's role */
+};
+
+/*
+ * One source of keys; fields of other kinds are ignored. How each is asked is told in
+ * storage/credentials/README.md.
+ */
+struct storage_key_source {
+    enum storage_keys_kind kind;
+    const char *name;               /* for people: "profile 'x'"; NULL: a word for its kind */
+    const char *file;               /* FILE: which; WEB_IDENTITY: the token's */
+    const char *section;            /* FILE: which; NULL: an obsutil configuration */
+    const char *command;            /* PROCESS: the command and its arguments; no shell sees it */
+    const char *role_arn;           /* WEB_IDENTITY */
+    const char *session_name;       /* WEB_IDENTITY; NULL: "jobferry" */
+    const char *sts_endpoint;       /* WEB_IDENTITY; NULL: AWS's in the place's region */
+    const char *url;                /* CONTAINER: whole, or a path below http://169.254.170.2 */
+    const char *authorization;      /* CONTAINER: the Authorization header's value; may be NULL */
+    const char *authorization_file; /* CONTAINER: a file that holds it, read each time; or NULL */
+    const char *huawei_metadata; /* INSTANCE: another address of Huawei's service; NULL: its own */
+    const char *aws_metadata;    /* INSTANCE: another address of AWS's service; NULL: its own */
+    bool aws_metadata_disabled;  /* INSTANCE: AWS's service is not asked */
+};
+
+/*
+ * The values of one section of an AWS-style profile file, or of an obsutil configuration; NULL
+ * where absent. Owned: storage_profile_release.
+ */
+struct storage_profile {
+    char *access_key;
+    char *secret_key;
+    char *session_token;
+    char *region;
+    char *endpoint;
+    char *ca_file;
+    char *process;      /* credential_process */
+    char *role_arn;     /* with token_file: web identity */
+    char *session_name; /* role_session_name */
+    char *token_file;   /* web_identity_token_file */
+    char *borrowed; /* its keys come from another profile, an instance or SSO, which we do not do */
+    bool is_encrypted; /* obsutil's: its keys are of no use to others */
+};
+
+/*
+ * Adds what section says in the file to profile; values already there stay. Returns whether the
+ * section was found; a file that cannot be read, or is over 1 MiB, has no sections.
+ */
+bool storage_profile_read(struct storage_profile *profile, const char *path, const char *section);
+/* The same for an obsutil configuration (ak, sk, token, endpoint); false also without an ak. */
+bool storage_profile_read_obsutil(struct storage_profile *profile, const char *path);
+/* Wipes and frees. */
+void storage_profile_release(struct storage_profile *profile);
+
 /*
  * How one side is reached. Strings are borrowed until storage_open returns. access_key,
- * secret_key and session_token always come from one source; NULL or "" access_key is anonymous.
+ * secret_key and session_token always come from one source; with STORAGE_KEYS_GIVEN, NULL or ""
+ * access_key is anonymous. With another kind of keys these three are not looked at.
  */
 struct storage_access {
     const char *access_key;
     const char *secret_key;
     const char *session_token;
+    struct storage_key_source keys;
     const char *endpoint; /* "https://host[:port]", "http://…" or a bare host; NULL: AWS's */
     const char *region;   /* NULL: from an OBS or AWS endpoint, else us-east-1 */
     const char *ca_file;  /* PEM bundle that replaces the system's; NULL: the system's */
@@ -205,6 +267,12 @@ enum storage_code storage_open(struct storage **store, const struct storage_url 
 void storage_close(struct storage *store);
 
 enum storage_kind storage_kind(const struct storage *store);
+
+/*
+ * When the keys in use expire, seconds since 1970; they are refreshed before that where their
+ * source can. 0: never, nobody said, or no request has needed keys yet.
+ */
+int64_t storage_keys_expiry(struct storage *store);
 
 /* ---- looking -------------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ one storage 'openssl/(crypto|evp|hmac)' # libcrypto: digests
 one storage 'openssl/ssl'                # libssl: what curl 7.88 has no option for
 one storage 'libxml/'
 one storage 'isa-l'
+one storage 'jansson'
 one model 'cblas'
 one model 'cairo'
 one model 'protobuf-c/|ckpt\.pb-c'

@@ -6,6 +6,7 @@
 #include "storage/base/xml.h"
 
 #include "storage/base/date.h"
+#include "storage/base/digest.h"
 #include "storage/base/url.h"
 
 #include <libxml/xmlreader.h>
@@ -299,6 +300,9 @@ bool xml_page_parse(struct xml_page *page, const char *data, size_t size, bool u
 static bool on_error_element(void *context, const char *path, const char *text)
 {
     struct xml_error *error = context;
+    if (strncmp(path, "ErrorResponse/", 14) == 0) { /* as STS and IAM wrap it */
+        path += 14;
+    }
     if (strcmp(path, "Error/Code") == 0) {
         copy_text(error->code, sizeof error->code, text);
     } else if (strcmp(path, "Error/Message") == 0) {
@@ -552,6 +556,59 @@ bool xml_deleted_parse(struct xml_deleted *deleted, const char *data, size_t siz
     *deleted = (struct xml_deleted){0};
     struct deleted_walk walk = {deleted, false};
     return walk_document(data, size, on_deleted_element, &walk) && walk.is_result;
+}
+
+/* ---- sessions of STS ------------------------------------------------------------------------ */
+
+static void take_text(struct buf *out, const char *text)
+{
+    buf_clear(out);
+    buf_text(out, text);
+}
+
+static bool on_session_element(void *context, const char *path, const char *text)
+{
+    struct xml_session *session = context;
+    static const char parent[] =
+        "AssumeRoleWithWebIdentityResponse/AssumeRoleWithWebIdentityResult/Credentials/";
+    if (strncmp(path, parent, sizeof parent - 1) != 0) {
+        return true;
+    }
+    const char *name = path + sizeof parent - 1;
+    if (strcmp(name, "AccessKeyId") == 0) {
+        take_text(&session->access_key, text);
+    } else if (strcmp(name, "SecretAccessKey") == 0) {
+        take_text(&session->secret_key, text);
+    } else if (strcmp(name, "SessionToken") == 0) {
+        take_text(&session->session_token, text);
+    } else if (strcmp(name, "Expiration") == 0) {
+        take_text(&session->expires, text);
+    }
+    return true;
+}
+
+void xml_session_init(struct xml_session *session)
+{
+    buf_init(&session->access_key, XML_TEXT_MAX);
+    buf_init(&session->secret_key, XML_TEXT_MAX);
+    buf_init(&session->session_token, XML_TEXT_MAX);
+    buf_init(&session->expires, XML_TEXT_MAX);
+}
+
+bool xml_session_parse(struct xml_session *session, const char *data, size_t size)
+{
+    return walk_document(data, size, on_session_element, session) &&
+           session->access_key.length > 0 && session->secret_key.length > 0;
+}
+
+void xml_session_release(struct xml_session *session)
+{
+    struct buf *all[] = {&session->access_key, &session->secret_key, &session->session_token,
+                         &session->expires};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        digest_wipe(all[i]->data, all[i]->length);
+        buf_release(all[i]);
+    }
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */

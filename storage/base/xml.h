@@ -110,6 +110,17 @@ struct xml_deleted {
 };
 bool xml_deleted_parse(struct xml_deleted *deleted, const char *data, size_t size);
 
+/* AssumeRoleWithWebIdentityResponse: owned texts, as they stand; xml_session_release wipes. */
+struct xml_session {
+    struct buf access_key;
+    struct buf secret_key;
+    struct buf session_token;
+    struct buf expires; /* ISO 8601; "": absent */
+};
+void xml_session_init(struct xml_session *session);
+bool xml_session_parse(struct xml_session *session, const char *data, size_t size);
+void xml_session_release(struct xml_session *session);
+
 /*
  * Appends text as element content. False, with nothing appended, when XML 1.0 has no way to write
  * it (control characters, bytes that are not UTF-8).

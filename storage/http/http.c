@@ -279,7 +279,8 @@ static bool prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms); /* 0: none */
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, host_is_link_local(request->url) ? "*" : NULL);
+    bool is_direct = transfer->http->options.no_proxy || host_is_link_local(request->url);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, is_direct ? "*" : NULL);
     return true;
 }
 

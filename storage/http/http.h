@@ -26,6 +26,7 @@ struct http_options {
     unsigned stall_timeout_s;
     const char *ca_file; /* borrowed until http_new returns; NULL: the system's */
     bool tls_insecure;
+    bool no_proxy; /* whatever the environment says: services of this machine's own network */
     const atomic_bool *stop;
 };
 

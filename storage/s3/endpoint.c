@@ -260,3 +260,9 @@ void endpoint_add_host(struct buf *out, const struct endpoint *endpoint, const c
     }
     buf_text(out, endpoint->host);
 }
+
+bool endpoint_is_aws(const struct endpoint *endpoint)
+{
+    const struct provider *provider = find_provider(endpoint->host);
+    return provider && provider->is_aws;
+}

@@ -38,6 +38,9 @@ enum storage_code endpoint_resolve(struct endpoint *endpoint, const char *bucket
 bool endpoint_redirect(struct endpoint *endpoint, const char *bucket, const char *region,
                        const char *host);
 
+/* Whether the host is one of AWS's. */
+bool endpoint_is_aws(const struct endpoint *endpoint);
+
 /* Appends the Host of requests for bucket. */
 void endpoint_add_host(struct buf *out, const struct endpoint *endpoint, const char *bucket);
 

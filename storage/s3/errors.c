@@ -176,7 +176,7 @@ static void add_hint(const struct s3_store *store, struct storage_error *err)
                      "check the bucket's name and the endpoint %s, or make it with 'jobferry "
                      "mb s3://%s'",
                      store->base.place, store->base.bucket);
-    } else if (err->code == STORAGE_DENIED && atomic_load(&store->signature) == STORAGE_SIGN_NONE) {
+    } else if (err->code == STORAGE_DENIED && atomic_load(&store->is_unsigned)) {
         storage_hint(err, "no keys were given, and this is not public: give them with --ak and "
                           "--sk, or in the environment");
     } else if (known && known->hint) {

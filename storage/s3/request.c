@@ -1,8 +1,9 @@
 /*
  * request.c - one request to a store, from its words to its answer, however many tries that takes.
  *
- * Each try is built and signed anew with the present time and with what the answers before it
- * taught: a clock that differs, a region, OBS's dialect. Such a lesson is worth a try at once; a
+ * Each try is built and signed anew with the present time, the present keys, and with what the
+ * answers before it taught: a clock that differs, a region, OBS's dialect, keys that have expired
+ * (newer ones are fetched, once a request). Such a lesson is worth a try at once; a
  * transient failure is waited out with full jitter (a random time up to a bound that doubles), the
  * bound starting higher when the store asked for less.
  *
@@ -12,7 +13,7 @@
  * patience. Source of the numbers: AWS SDKs' standard retry mode (500 tokens, 5 for throttling, 14
  * for other retries; base 50 ms and 1 s, cap 20 s); ours starts at 100 ms.
  */
-#include "storage/s3/s3.h"
+#include "storage/s3/attempt.h"
 
 #include "storage/base/date.h"
 #include "storage/base/digest.h"
@@ -39,22 +40,14 @@ enum {
     STOP_LOOK_MS = 50,      /* how late a stop may be seen while waiting */
     LESSONS_MAX = 4,        /* tries at once, after an answer that taught something */
     CLEAN_UP_MS = 5000,     /* for a request that ignores a stop */
-    SKEW_MIN_S = 240,       /* stores allow 900; a Date header is good to seconds */
     LONG_STALLS = 10,       /* a long request may be silent for so many stall time-outs */
+    BLOCK_MS = 60000,       /* nothing is sent for so long after TooManyWrongSignature */
     URL_MAX = 32 * 1024,
     TEXT_MAX = 64 * 1024
 };
 
 static const char unsigned_payload[] = "UNSIGNED-PAYLOAD";
-
-/* What one try stands on; the store may learn more while it runs. */
-struct attempt {
-    struct endpoint endpoint;
-    enum storage_signature signature;
-    bool is_obs;
-    int64_t offset;
-    int64_t now; /* by the store's clock */
-};
+static const char blocked_word[] = "TooManyWrongSignature";
 
 /* One try in full. Buffers own the texts that the arrays point into. */
 struct outgoing {
@@ -214,9 +207,8 @@ static void build_target(struct outgoing *out, const struct s3_store *store,
 }
 
 /* What the signature covers beside Host; in the order in which it is sent. */
-static void build_headers(struct outgoing *out, const struct s3_store *store,
-                          const struct attempt *attempt, const struct s3_request *request,
-                          const char *payload)
+static void build_headers(struct outgoing *out, const struct attempt *attempt,
+                          const struct s3_request *request, const char *payload)
 {
     add_header(out, "Host", out->host.data);
     for (size_t i = 0; i < request->header_count; i++) {
@@ -238,8 +230,8 @@ static void build_headers(struct outgoing *out, const struct s3_store *store,
         date_format_http(out->date, attempt->now);
     }
     add_service_header(out, attempt, "x-amz-date", out->date);
-    if (store->session_token[0]) {
-        add_service_header(out, attempt, "x-amz-security-token", store->session_token);
+    if (attempt->keys->session_token[0]) {
+        add_service_header(out, attempt, "x-amz-security-token", attempt->keys->session_token);
     }
 }
 
@@ -250,15 +242,19 @@ static bool is_covered(const char *name)
            strcasecmp(name, "content-type") == 0 || strcasecmp(name, "content-md5") == 0;
 }
 
-static void sign(struct outgoing *out, const struct s3_store *store, const struct attempt *attempt,
+static void sign(struct outgoing *out, const struct attempt *attempt,
                  const struct s3_request *request, const char *payload)
 {
+    if (attempt->signature == STORAGE_SIGN_NONE) {
+        return;
+    }
     struct sign_pair covered[HTTP_HEADERS_MAX];
     size_t count = 0;
     struct buf canonical, string;
     buf_init(&canonical, 2 * TEXT_MAX);
     buf_init(&string, 2 * TEXT_MAX);
-    struct sign_keys keys = {store->access_key, store->secret_key, attempt->endpoint.region, "s3"};
+    struct sign_keys keys = {attempt->keys->access_key, attempt->keys->secret_key,
+                             attempt->endpoint.region, "s3"};
     struct sign_request subject = {
         .method = request->method,
         .path = out->path.data,
@@ -280,7 +276,7 @@ static void sign(struct outgoing *out, const struct s3_store *store, const struc
         sign_v4_canonical(&canonical, &subject);
         sign_v4_string(&string, canonical.data, &keys, attempt->now);
         sign_v4_authorization(&out->authorization, string.data, &subject, &keys, attempt->now);
-    } else if (attempt->signature != STORAGE_SIGN_NONE) {
+    } else {
         enum sign_dialect dialect = attempt->signature == STORAGE_SIGN_OBS ? SIGN_OBS : SIGN_V2;
         sign_obs_canonical(&canonical, &subject, dialect);
         sign_obs_string(&string, canonical.data, &subject, ""); /* the date is a header of theirs */
@@ -355,17 +351,29 @@ static void trace(const struct s3_store *store, const struct s3_request *request
     buf_release(&line);
 }
 
-static struct attempt prepare(struct s3_store *store)
+/* Takes what this try stands on; attempt->keys are to be given back. */
+static enum storage_code prepare(struct s3_store *store, const struct s3_request *request,
+                                 struct attempt *attempt, struct storage_error *err)
 {
-    struct attempt attempt = {0};
+    *attempt = (struct attempt){0};
+    if (store->credentials) {
+        enum storage_code code = credentials_take(store->credentials, &attempt->keys, err);
+        if (code != STORAGE_OK) {
+            s3_name_error(store, request, err);
+            return code;
+        }
+    }
     pthread_mutex_lock(&store->lock);
-    attempt.endpoint = store->endpoint;
+    attempt->endpoint = store->endpoint;
     pthread_mutex_unlock(&store->lock);
-    attempt.signature = (enum storage_signature)atomic_load(&store->signature);
-    attempt.is_obs = atomic_load(&store->is_obs);
-    attempt.offset = atomic_load(&store->offset);
-    attempt.now = (int64_t)time(NULL) + attempt.offset;
-    return attempt;
+    bool anonymous = !attempt->keys || !attempt->keys->access_key[0];
+    attempt->signature =
+        anonymous ? STORAGE_SIGN_NONE : (enum storage_signature)atomic_load(&store->signature);
+    atomic_store(&store->is_unsigned, anonymous);
+    attempt->is_obs = atomic_load(&store->is_obs);
+    attempt->offset = atomic_load(&store->offset);
+    attempt->now = (int64_t)time(NULL) + attempt->offset;
+    return STORAGE_OK;
 }
 
 static enum storage_code send_once(struct s3_store *store, const struct attempt *attempt,
@@ -380,8 +388,8 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
     const char *payload = choose_payload(store, attempt, request, hash);
     if (payload) {
         build_target(&out, store, attempt, request);
-        build_headers(&out, store, attempt, request, payload);
-        sign(&out, store, attempt, request, payload);
+        build_headers(&out, attempt, request, payload);
+        sign(&out, attempt, request, payload);
         build_lines(&out);
     }
     if (!payload || !outgoing_ok(&out)) {
@@ -415,87 +423,30 @@ done:
 
 /* ---- judging the answer --------------------------------------------------------------------- */
 
-/* A store that turns out to be OBS is spoken to as one from now on. */
-static bool learn_dialect(struct s3_store *store, const struct attempt *attempt,
-                          const struct http_response *response)
-{
-    if (!response->is_obs || attempt->is_obs) {
-        return false;
-    }
-    atomic_store(&store->is_obs, true);
-    if (store->signature_is_auto) {
-        atomic_store(&store->signature, (int)STORAGE_SIGN_OBS);
-    }
-    return true;
-}
-
-/* Only a refusal with a Date far from ours speaks of clocks; a cached answer would, too. */
-static bool learn_clock(struct s3_store *store, const struct attempt *attempt,
-                        const struct http_response *response, const char *service_code)
-{
-    int64_t date = 0;
-    if (response->status != 403 || !date_parse_http(&date, response->date)) {
-        return false;
-    }
-    int64_t skew = date - attempt->now;
-    bool is_far = skew > SKEW_MIN_S || skew < -SKEW_MIN_S;
-    if (!is_far || (service_code[0] && strcmp(service_code, "RequestTimeTooSkewed") != 0)) {
-        return false;
-    }
-    atomic_store(&store->offset, attempt->offset + skew);
-    return true;
-}
-
-static bool learn_place(struct s3_store *store, const struct attempt *attempt,
-                        const struct http_response *response, const struct xml_error *document)
-{
-    bool is_redirect = response->status / 100 == 3 ||
-                       strcmp(document->code, "AuthorizationHeaderMalformed") == 0 ||
-                       strcmp(document->code, "IllegalLocationConstraintException") == 0 ||
-                       (!document->code[0] && response->status == 400);
-    if (!is_redirect) {
-        return false;
-    }
-    const char *region = response->bucket_region[0] ? response->bucket_region : document->region;
-    const char *host = document->endpoint[0] ? document->endpoint : response->location;
-    pthread_mutex_lock(&store->lock);
-    /* Another request may have learnt the same meanwhile. */
-    bool learnt = strcmp(store->endpoint.host, attempt->endpoint.host) != 0 ||
-                  strcmp(store->endpoint.region, attempt->endpoint.region) != 0 ||
-                  endpoint_redirect(&store->endpoint, store->base.bucket, region, host);
-    pthread_mutex_unlock(&store->lock);
-    return learnt;
-}
-
-/* Of one request over its tries. */
-struct course {
-    unsigned tries;
-    unsigned lessons;
-    int64_t deadline; /* on clock_ms; 0: none */
-};
-
 /*
  * Looks at an answer: fills err when it is no success; tells whether the store learnt something
  * that makes another try worthwhile now.
  */
 static bool judge(struct s3_store *store, const struct attempt *attempt,
                   const struct s3_request *request, struct http_response *response,
-                  enum storage_code *code, struct storage_error *err)
+                  struct course *course, enum storage_code *code, struct storage_error *err)
 {
     struct xml_error document = {0};
     bool has_error = response->status / 100 != 2;
     if (has_error || request->error_in_200) {
         has_error |= xml_error_parse(&document, response->body.data, response->body.length);
     }
-    bool is_new_dialect = learn_dialect(store, attempt, response);
     if (!has_error) {
+        s3_learn_dialect(store, attempt, response);
         atomic_store(&store->is_found, true);
         earn(store);
         return false;
     }
     *code = s3_fail(store, request, response, &document, err);
-    return is_new_dialect || learn_clock(store, attempt, response, document.code) ||
-           learn_place(store, attempt, response, &document);
+    if (strcmp(document.code, blocked_word) == 0) {
+        atomic_store(&store->blocked_until, clock_ms() + BLOCK_MS);
+    }
+    return s3_learn(store, attempt, request, response, &document, course);
 }
 
 /* What can be done about a try that ended in code without an answer. */
@@ -541,6 +492,20 @@ static enum storage_code fail_stopped(const struct s3_store *store,
     return code;
 }
 
+/* While an account is blocked each signature more keeps it so: this request was not sent. */
+static enum storage_code fail_blocked(const struct s3_store *store,
+                                      const struct s3_request *request, struct storage_error *err)
+{
+    enum storage_code code = storage_fail(
+        err, STORAGE_DENIED, "%s s3://%s/%s: not sent: %s a moment ago", request->method,
+        store->base.bucket, request->key ? request->key : "", blocked_word);
+    storage_hint(err, "the account is blocked for a while after many wrong signatures: check the "
+                      "secret key, wait");
+    snprintf(err->service_code, sizeof err->service_code, "%s", blocked_word);
+    s3_name_error(store, request, err);
+    return code;
+}
+
 static void count_tries(const struct course *course, struct storage_error *err)
 {
     size_t length = strlen(err->message);
@@ -548,6 +513,32 @@ static void count_tries(const struct course *course, struct storage_error *err)
         snprintf(err->message + length, sizeof err->message - length, ", after %u tries",
                  course->tries);
     }
+}
+
+/* One try from keys to verdict: remedy says what may be done about a failure. */
+static enum storage_code try_once(struct s3_store *store, const struct s3_request *request,
+                                  struct course *course, struct buf *hash, unsigned deadline_ms,
+                                  struct http_response *response, enum s3_remedy *remedy,
+                                  struct storage_error *err)
+{
+    struct attempt attempt;
+    *remedy = S3_FAIL;
+    http_response_clear(response);
+    enum storage_code code = prepare(store, request, &attempt, err);
+    if (code == STORAGE_OK) {
+        code = send_once(store, &attempt, request, hash, deadline_ms, response, err);
+    }
+    if (code != STORAGE_OK) {
+        *remedy = transport_remedy(code, response);
+    } else if (judge(store, &attempt, request, response, course, &code, err) &&
+               course->lessons < LESSONS_MAX) {
+        course->lessons++;
+        *remedy = S3_AGAIN;
+    } else if (code != STORAGE_OK) {
+        *remedy = s3_error_remedy(err->http_status, err->service_code);
+    }
+    credentials_give(attempt.keys);
+    return code;
 }
 
 enum storage_code s3_perform(struct s3_store *store, const struct s3_request *request,
@@ -562,33 +553,26 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
     unsigned limit_ms = request->ignores_stop ? CLEAN_UP_MS : store->config.request_deadline_ms;
     course.deadline = limit_ms ? clock_ms() + limit_ms : 0;
     for (;;) {
+        enum s3_remedy remedy = S3_FAIL;
         int64_t left = time_left(&course);
         if (is_stopped(store, request)) {
             code = fail_stopped(store, request, err);
             break;
         }
+        if (clock_ms() < atomic_load(&store->blocked_until)) {
+            code = course.tries > 0 ? code : fail_blocked(store, request, err);
+            break;
+        }
         if (left < 0 && course.tries > 0) {
             break; /* with what the last try said */
         }
-        struct attempt attempt = prepare(store);
-        bool learnt = false;
-        enum s3_remedy remedy = S3_FAIL;
         course.tries++;
-        code = send_once(store, &attempt, request, &hash, left > 0 ? (unsigned)left : 0, response,
-                         err);
-        if (code == STORAGE_OK) {
-            learnt = judge(store, &attempt, request, response, &code, err);
-            remedy =
-                code == STORAGE_OK ? S3_FAIL : s3_error_remedy(err->http_status, err->service_code);
-        } else {
-            remedy = transport_remedy(code, response);
-        }
+        code = try_once(store, request, &course, &hash, left > 0 ? (unsigned)left : 0, response,
+                        &remedy, err);
         if (code == STORAGE_OK) {
             break;
         }
-        if (learnt && course.lessons < LESSONS_MAX) {
-            course.lessons++;
-        } else if (!await_next(store, request, response, remedy, &course)) {
+        if (remedy != S3_AGAIN && !await_next(store, request, response, remedy, &course)) {
             count_tries(&course, err);
             break;
         }

@@ -1,7 +1,7 @@
 /* s3.c - opening and closing a bucket; the table that makes it a backend. */
 #include "storage/s3/s3.h"
 
-#include "storage/base/digest.h"
+#include "storage/credentials/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,26 +40,11 @@ static const struct backend s3_backend = {
     .close = s3_close,
 };
 
-static char *copy_secret(const char *text)
-{
-    return strdup(text ? text : "");
-}
-
-static void free_secret(char *secret)
-{
-    if (secret) {
-        digest_wipe(secret, strlen(secret));
-    }
-    free(secret);
-}
-
 static void s3_close(struct storage *base)
 {
     struct s3_store *store = (struct s3_store *)base;
     http_free(store->http);
-    free_secret(store->access_key);
-    free_secret(store->secret_key);
-    free_secret(store->session_token);
+    credentials_free(store->credentials);
     extras_release(&store->extras);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -95,8 +80,7 @@ bool s3_speaks_checksums(const struct s3_store *store)
 
 bool s3_shares_keys(const struct s3_store *a, const struct s3_store *b)
 {
-    return strcmp(a->access_key, b->access_key) == 0 && strcmp(a->secret_key, b->secret_key) == 0 &&
-           strcmp(a->session_token, b->session_token) == 0;
+    return credentials_match(a->credentials, b->credentials);
 }
 
 /* A key that encrypts must not itself go over the wire in the clear. */
@@ -116,27 +100,34 @@ static enum storage_code check_key_is_safe(const struct s3_store *store,
                         store->base.bucket, host);
 }
 
-static void set_signature(struct s3_store *store, enum storage_signature wanted)
+/* Which signature, and with whose keys; nothing is asked yet. */
+static enum storage_code set_signature(struct s3_store *store, const struct storage_config *config,
+                                       struct storage_error *err)
 {
-    bool anonymous = !store->access_key[0];
-    store->signature_is_auto = !anonymous && wanted == STORAGE_SIGN_AUTO;
-    if (anonymous) {
+    const struct storage_access *access = &config->access;
+    struct key_place place = {.region = store->endpoint.region,
+                              .is_huawei = store->endpoint.is_obs,
+                              .is_aws = endpoint_is_aws(&store->endpoint)};
+    enum storage_signature wanted = access->signature;
+    enum storage_code code = wanted == STORAGE_SIGN_NONE
+                                 ? STORAGE_OK
+                                 : credentials_open(&store->credentials, config, &place, err);
+    bool has_keys = store->credentials != NULL;
+    store->signature_is_auto = has_keys && wanted == STORAGE_SIGN_AUTO;
+    if (!has_keys) {
         wanted = STORAGE_SIGN_NONE;
     } else if (wanted == STORAGE_SIGN_AUTO) {
         wanted = store->endpoint.is_obs ? STORAGE_SIGN_OBS : STORAGE_SIGN_V4;
     }
     atomic_init(&store->signature, (int)wanted);
+    atomic_init(&store->is_unsigned, wanted == STORAGE_SIGN_NONE);
+    return code;
 }
 
-/* A token with a line end in it would make a header of its own; a key has one when badly pasted. */
-static bool is_printable(const char *text)
+int64_t s3_keys_expiry(struct storage *base)
 {
-    for (; *text; text++) {
-        if (*text <= ' ' || *text > '~') {
-            return false;
-        }
-    }
-    return true;
+    struct s3_store *store = (struct s3_store *)base;
+    return store->credentials ? credentials_expiry(store->credentials) : 0;
 }
 
 enum storage_code s3_open(struct storage **result, const struct storage_url *url,
@@ -153,26 +144,6 @@ enum storage_code s3_open(struct storage **result, const struct storage_url *url
     store->base.backend = &s3_backend;
     store->base.kind = STORAGE_S3;
     memcpy(store->base.bucket, url->bucket, sizeof store->base.bucket);
-    store->access_key = copy_secret(config->access.access_key);
-    store->secret_key = copy_secret(config->access.secret_key);
-    store->session_token = copy_secret(config->access.session_token);
-    if (!store->access_key || !store->secret_key || !store->session_token) {
-        code = storage_fail(err, STORAGE_BUG, "open s3://%s: no memory", url->bucket);
-        goto done;
-    }
-    if (!is_printable(store->access_key) || !is_printable(store->secret_key) ||
-        !is_printable(store->session_token)) {
-        code = storage_fail(err, STORAGE_USAGE,
-                            "open s3://%s: a key or token holds a blank, a line end or another "
-                            "character that keys do not have",
-                            url->bucket);
-        goto done;
-    }
-    if (store->access_key[0] && !store->secret_key[0]) {
-        code = storage_fail(err, STORAGE_USAGE, "open s3://%s: an access key without secret key",
-                            url->bucket);
-        goto done;
-    }
     code = endpoint_resolve(&store->endpoint, url->bucket, &config->access, err);
     if (code != STORAGE_OK) {
         goto done;
@@ -187,7 +158,6 @@ enum storage_code s3_open(struct storage **result, const struct storage_url *url
     store->config = *config;
     store->config.headers = (struct storage_headers){0}; /* borrowed until now, as the keys are */
     set_limits(&store->config);
-    set_signature(store, config->access.signature);
     atomic_init(&store->is_obs, store->endpoint.is_obs);
     atomic_init(&store->budget, BUDGET_START);
     snprintf(store->base.place, sizeof store->base.place, "%s://%s",
@@ -200,6 +170,10 @@ enum storage_code s3_open(struct storage **result, const struct storage_url *url
         .tls_insecure = config->access.tls_insecure,
         .stop = config->stop,
     };
+    code = set_signature(store, config, err);
+    if (code != STORAGE_OK) {
+        goto done;
+    }
     code = http_new(&store->http, &options, err);
     /* Borrowed until now: a later use would be a use after free. */
     bool unsigned_payload = config->access.unsigned_payload;

@@ -18,6 +18,7 @@
 
 #include "storage/backend.h"
 #include "storage/base/xml.h"
+#include "storage/credentials/credentials.h"
 #include "storage/http/http.h"
 #include "storage/s3/endpoint.h"
 #include "storage/s3/extras.h"
@@ -36,22 +37,22 @@ enum s3_checksums {
 struct s3_store {
     struct storage base;
     struct http *http;
-    struct storage_config config; /* defaults filled in; its access strings are NULL */
-    char *access_key;             /* owned, wiped at the end; "" anonymous */
-    char *secret_key;
-    char *session_token;
+    struct storage_config config;    /* defaults filled in; its access strings are NULL */
+    struct credentials *credentials; /* owned; NULL: anonymous */
     bool signature_is_auto;
     struct extras extras; /* constant */
 
     pthread_mutex_t lock;
     struct endpoint endpoint; /* under lock */
 
-    atomic_int signature;   /* enum storage_signature, never AUTO */
-    atomic_bool is_obs;     /* by its host, or by what it answered */
-    atomic_bool is_found;   /* some request succeeded: the bucket exists */
-    atomic_int checksums;   /* enum s3_checksums */
-    atomic_int budget;      /* of retries, see request.c */
-    _Atomic int64_t offset; /* the store's clock minus ours, seconds */
+    atomic_int signature;          /* enum storage_signature, never AUTO */
+    atomic_bool is_unsigned;       /* the last request was: no keys were given, or found */
+    atomic_bool is_obs;            /* by its host, or by what it answered */
+    atomic_bool is_found;          /* some request succeeded: the bucket exists */
+    atomic_int checksums;          /* enum s3_checksums */
+    atomic_int budget;             /* of retries, see request.c */
+    _Atomic int64_t offset;        /* the store's clock minus ours, seconds */
+    _Atomic int64_t blocked_until; /* the account is blocked: nothing is sent; see request.c */
 };
 
 /* A request in S3's words; request.c says it in the store's dialect. All is borrowed. */
@@ -100,8 +101,9 @@ enum storage_code s3_error_code(int status, const char *service_code);
 /* How an answer that is no success is to be met. */
 enum s3_remedy {
     S3_FAIL,
-    S3_RETRY,   /* transient: wait a little */
-    S3_THROTTLE /* the store asks for less: wait longer */
+    S3_RETRY,    /* transient: wait a little */
+    S3_THROTTLE, /* the store asks for less: wait longer */
+    S3_AGAIN     /* something was learnt: at once */
 };
 enum s3_remedy s3_error_remedy(int status, const char *service_code);
 
