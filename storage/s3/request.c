@@ -207,8 +207,9 @@ static void build_target(struct outgoing *out, const struct s3_store *store,
 }
 
 /* What the signature covers beside Host; in the order in which it is sent. */
-static void build_headers(struct outgoing *out, const struct attempt *attempt,
-                          const struct s3_request *request, const char *payload)
+static void build_headers(struct outgoing *out, const struct s3_store *store,
+                          const struct attempt *attempt, const struct s3_request *request,
+                          const char *payload)
 {
     add_header(out, "Host", out->host.data);
     for (size_t i = 0; i < request->header_count; i++) {
@@ -388,7 +389,7 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
     const char *payload = choose_payload(store, attempt, request, hash);
     if (payload) {
         build_target(&out, store, attempt, request);
-        build_headers(&out, attempt, request, payload);
+        build_headers(&out, store, attempt, request, payload);
         sign(&out, attempt, request, payload);
         build_lines(&out);
     }
