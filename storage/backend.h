@@ -87,6 +87,11 @@ struct backend {
     enum storage_code (*upload_sync)(struct upload *upload, struct storage_error *err);
     void (*upload_suspend)(struct upload *upload);
 
+    /* As storage_presign; NULL: nothing here has URLs of its own. */
+    enum storage_code (*presign)(struct storage *store, const char *key, const char *method,
+                                 int64_t expires_at, char *url, size_t size,
+                                 struct storage_error *err);
+
     /* A lister embeds struct storage_lister first. */
     enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
                                      const struct storage_listing *listing,

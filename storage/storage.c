@@ -243,6 +243,19 @@ enum storage_code storage_put_stream(struct storage *store, const char *key, int
     return code;
 }
 
+/* ---- permitting ----------------------------------------------------------------------------- */
+
+enum storage_code storage_presign(struct storage *store, const char *key, const char *method,
+                                  int64_t expires_at, char *url, size_t size,
+                                  struct storage_error *err)
+{
+    url[0] = '\0';
+    if (!store->backend->presign) {
+        return storage_fail(err, STORAGE_USAGE, "presign %s: a file has no URL to give away", key);
+    }
+    return store->backend->presign(store, key, method, expires_at, url, size, err);
+}
+
 /* ---- removing, making ----------------------------------------------------------------------- */
 
 enum storage_code storage_remove(struct storage *store, const char *key, struct storage_error *err)

@@ -415,6 +415,18 @@ enum storage_code storage_filter_add(struct storage_filter *filter, const char *
                                      bool exclude, struct storage_error *err);
 bool storage_filter_takes(const struct storage_filter *filter, const char *name); /* NULL: all */
 
+/*
+ * Writes a URL with which anybody may make one request ("GET", "PUT", …) on the object until
+ * expires_at (seconds since 1970; with SigV4 at most a week ahead). No request is made; url gets
+ * "" on failure. size: STORAGE_PRESIGN_MAX holds any.
+ */
+enum storage_code storage_presign(struct storage *store, const char *key, const char *method,
+                                  int64_t expires_at, char *url, size_t size,
+                                  struct storage_error *err);
+enum {
+    STORAGE_PRESIGN_MAX = 32 * 1024 /* bytes: keys and tokens encoded */
+};
+
 /* ---- copies --------------------------------------------------------------------------------- */
 
 /* What became of one object of a copy. Strings live during the call. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "storage/storage_banned.h"
 
@@ -17,6 +18,14 @@ enum {
 static const uint64_t server_copy_max = 5ULL << 30;
 
 static void s3_close(struct storage *base);
+
+static enum storage_code s3_presign(struct storage *base, const char *key, const char *method,
+                                    int64_t expires_at, char *url, size_t size,
+                                    struct storage_error *err)
+{
+    return s3_presign_at((struct s3_store *)base, key, method, (int64_t)time(NULL), expires_at, url,
+                         size, err);
+}
 
 static const struct backend s3_backend = {
     .stat = s3_stat,
@@ -34,6 +43,7 @@ static const struct backend s3_backend = {
     .upload_suspend = s3_upload_suspend,
     .can_copy = s3_can_copy,
     .copy = s3_copy,
+    .presign = s3_presign,
     .lister_open = s3_lister_open,
     .lister_next = s3_lister_next,
     .lister_close = s3_lister_close,

@@ -157,6 +157,13 @@ enum storage_code s3_copy(struct storage *base, const char *to_key, struct stora
                           const char *from_key, struct storage_info *info,
                           enum storage_verified *verified, struct storage_error *err);
 
+/* ---- presign.c ---- */
+
+/* As storage_presign, at a given time. */
+enum storage_code s3_presign_at(struct s3_store *store, const char *key, const char *method,
+                                int64_t now, int64_t expires_at, char *url, size_t size,
+                                struct storage_error *err);
+
 /* ---- list.c ---- */
 
 enum storage_code s3_lister_open(struct storage_lister **lister, struct storage *base,
