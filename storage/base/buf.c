@@ -83,14 +83,26 @@ void buf_char(struct buf *buf, char c)
 void buf_format(struct buf *buf, const char *format, ...)
 {
     va_list arguments;
+    size_t room = buf->capacity - (buf->capacity > 0 ? buf->length : 0);
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(room > 0 ? buf->data + buf->length : NULL, room, format, arguments);
     va_end(arguments);
+    if (room > 0 && (length < 0 || (size_t)length >= room)) {
+        buf->data[buf->length] = '\0'; /* what did not fit */
+    }
     if (length < 0) {
         buf->failed = true;
         return;
     }
+    bool fits = (size_t)length < room;
     if (!reserve(buf, (size_t)length)) {
+        if (room > 0) {
+            buf->data[buf->length] = '\0';
+        }
+        return;
+    }
+    if (fits) {
+        buf->length += (size_t)length;
         return;
     }
     va_start(arguments, format);

@@ -23,6 +23,16 @@ static struct tm split(int64_t seconds)
     return tm;
 }
 
+/* Writes value's last digits, zeros in front; the time is in every signature, several times. */
+static char *put_digits(char *at, int value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + digits;
+}
+
 void date_format_http(char text[DATE_HTTP_SIZE], int64_t seconds)
 {
     struct tm tm = split(seconds);
@@ -35,10 +45,14 @@ void date_format_http(char text[DATE_HTTP_SIZE], int64_t seconds)
 void date_format_amz(char text[DATE_AMZ_SIZE], int64_t seconds)
 {
     struct tm tm = split(seconds);
-    snprintf(text, DATE_AMZ_SIZE, "%04u%02u%02uT%02u%02u%02uZ",
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-             (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-             (unsigned)tm.tm_sec % 100);
+    char *at = put_digits(text, tm.tm_year + 1900, 4);
+    at = put_digits(at, tm.tm_mon + 1, 2);
+    at = put_digits(at, tm.tm_mday, 2);
+    *at++ = 'T';
+    at = put_digits(at, tm.tm_hour, 2);
+    at = put_digits(at, tm.tm_min, 2);
+    at = put_digits(at, tm.tm_sec, 2);
+    memcpy(at, "Z", 2);
 }
 
 /* Whether the fields are a moment between 1970 and 9999; then its seconds. */

@@ -85,9 +85,11 @@ void md5_free(struct md5 *md5)
 
 void digest_add_hex(struct buf *out, const void *data, size_t size)
 {
+    static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = data;
     for (size_t i = 0; i < size; i++) {
-        buf_format(out, "%02x", bytes[i]);
+        const char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+        buf_add(out, pair, sizeof pair);
     }
 }
 

@@ -10,6 +10,7 @@
 /* What one try stands on; the store may learn more while it runs. */
 struct attempt {
     struct endpoint endpoint;
+    struct sign_day_key day_key; /* of an earlier try, or none */
     enum storage_signature signature;
     bool is_obs;
     int64_t offset;

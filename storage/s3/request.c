@@ -13,11 +13,10 @@
  * patience. Source of the numbers: AWS SDKs' standard retry mode (500 tokens, 5 for throttling, 14
  * for other retries; base 50 ms and 1 s, cap 20 s); ours starts at 100 ms.
  */
-#include "storage/s3/attempt.h"
+#include "storage/s3/outgoing.h"
 
 #include "storage/base/date.h"
 #include "storage/base/digest.h"
-#include "storage/base/url.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,23 +40,10 @@ enum {
     LESSONS_MAX = 4,        /* tries at once, after an answer that taught something */
     CLEAN_UP_MS = 5000,     /* for a request that ignores a stop */
     LONG_STALLS = 10,       /* a long request may be silent for so many stall time-outs */
-    BLOCK_MS = 60000,       /* nothing is sent for so long after TooManyWrongSignature */
-    URL_MAX = 32 * 1024,
-    TEXT_MAX = 64 * 1024
+    BLOCK_MS = 60000        /* nothing is sent for so long after TooManyWrongSignature */
 };
 
-static const char unsigned_payload[] = "UNSIGNED-PAYLOAD";
 static const char blocked_word[] = "TooManyWrongSignature";
-
-/* One try in full. Buffers own the texts that the arrays point into. */
-struct outgoing {
-    struct buf url, path, resource, host, lines, authorization;
-    struct sign_pair headers[HTTP_HEADERS_MAX]; /* [0] is Host, which curl sends itself */
-    size_t count;
-    char names[HTTP_HEADERS_MAX][64]; /* of those that are renamed */
-    char date[DATE_HTTP_SIZE];
-    const char *pointers[HTTP_HEADERS_MAX];
-};
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
@@ -128,204 +114,6 @@ static int64_t choose_wait(struct s3_store *store, enum s3_remedy remedy, unsign
     return wait > asked * 1000 ? wait : asked * 1000;
 }
 
-/* ---- building ------------------------------------------------------------------------------- */
-
-static void outgoing_init(struct outgoing *out)
-{
-    memset(out, 0, sizeof *out);
-    buf_init(&out->url, URL_MAX);
-    buf_init(&out->path, URL_MAX);
-    buf_init(&out->resource, URL_MAX);
-    buf_init(&out->host, 1024);
-    buf_init(&out->lines, TEXT_MAX);
-    buf_init(&out->authorization, TEXT_MAX);
-}
-
-static void outgoing_release(struct outgoing *out)
-{
-    buf_release(&out->url);
-    buf_release(&out->path);
-    buf_release(&out->resource);
-    buf_release(&out->host);
-    buf_release(&out->lines);
-    buf_release(&out->authorization);
-}
-
-static bool outgoing_ok(const struct outgoing *out)
-{
-    return buf_ok(&out->url) && buf_ok(&out->path) && buf_ok(&out->resource) &&
-           buf_ok(&out->host) && buf_ok(&out->lines) && buf_ok(&out->authorization) &&
-           out->count < HTTP_HEADERS_MAX;
-}
-
-static void add_header(struct outgoing *out, const char *name, const char *value)
-{
-    if (out->count < HTTP_HEADERS_MAX) {
-        out->headers[out->count++] = (struct sign_pair){name, value};
-    }
-}
-
-/* OBS's own dialect has the same headers under another prefix. */
-static bool speaks_obs(const struct attempt *attempt)
-{
-    return attempt->signature == STORAGE_SIGN_OBS ||
-           (attempt->signature == STORAGE_SIGN_NONE && attempt->is_obs);
-}
-
-static void add_service_header(struct outgoing *out, const struct attempt *attempt,
-                               const char *name, const char *value)
-{
-    if (speaks_obs(attempt) && strncmp(name, "x-amz-", 6) == 0 && out->count < HTTP_HEADERS_MAX) {
-        char *renamed = out->names[out->count];
-        snprintf(renamed, sizeof out->names[0], "x-obs-%s", name + 6);
-        name = renamed;
-    }
-    add_header(out, name, value);
-}
-
-static void build_target(struct outgoing *out, const struct s3_store *store,
-                         const struct attempt *attempt, const struct s3_request *request)
-{
-    const char *bucket = store->base.bucket;
-    buf_format(&out->resource, "/%s/", bucket);
-    buf_text(&out->path, attempt->endpoint.is_virtual ? "/" : out->resource.data);
-    if (request->key) {
-        url_encode_path(&out->path, request->key);
-        url_encode_path(&out->resource, request->key);
-    }
-    endpoint_add_host(&out->host, &attempt->endpoint, bucket);
-    buf_format(&out->url, "%s://%s%s", attempt->endpoint.is_https ? "https" : "http",
-               out->host.data, out->path.data);
-    for (size_t i = 0; i < request->query_count; i++) {
-        buf_char(&out->url, i == 0 ? '?' : '&');
-        url_encode_query(&out->url, request->query[i].name);
-        if (request->query[i].value) {
-            buf_char(&out->url, '=');
-            url_encode_query(&out->url, request->query[i].value);
-        }
-    }
-}
-
-/* What the signature covers beside Host; in the order in which it is sent. */
-static void build_headers(struct outgoing *out, const struct s3_store *store,
-                          const struct attempt *attempt, const struct s3_request *request,
-                          const char *payload)
-{
-    add_header(out, "Host", out->host.data);
-    for (size_t i = 0; i < request->header_count; i++) {
-        add_service_header(out, attempt, request->headers[i].name, request->headers[i].value);
-    }
-    struct sign_pair extras[EXTRAS_VALUES];
-    size_t count = extras_list(&store->extras, request->copied, request->extras,
-                               speaks_obs(attempt), extras, EXTRAS_VALUES);
-    for (size_t i = 0; i < count; i++) {
-        add_service_header(out, attempt, extras[i].name, extras[i].value);
-    }
-    if (attempt->signature == STORAGE_SIGN_NONE) {
-        return;
-    }
-    if (attempt->signature == STORAGE_SIGN_V4) {
-        date_format_amz(out->date, attempt->now);
-        add_header(out, "x-amz-content-sha256", payload);
-    } else {
-        date_format_http(out->date, attempt->now);
-    }
-    add_service_header(out, attempt, "x-amz-date", out->date);
-    if (attempt->keys->session_token[0]) {
-        add_service_header(out, attempt, "x-amz-security-token", attempt->keys->session_token);
-    }
-}
-
-/* Proxies and curl may touch others; those of S3 and of the body must arrive as they are. */
-static bool is_covered(const char *name)
-{
-    return strncasecmp(name, "x-amz-", 6) == 0 || strcasecmp(name, "host") == 0 ||
-           strcasecmp(name, "content-type") == 0 || strcasecmp(name, "content-md5") == 0;
-}
-
-static void sign(struct outgoing *out, const struct attempt *attempt,
-                 const struct s3_request *request, const char *payload)
-{
-    if (attempt->signature == STORAGE_SIGN_NONE) {
-        return;
-    }
-    struct sign_pair covered[HTTP_HEADERS_MAX];
-    size_t count = 0;
-    struct buf canonical, string;
-    buf_init(&canonical, 2 * TEXT_MAX);
-    buf_init(&string, 2 * TEXT_MAX);
-    struct sign_keys keys = {attempt->keys->access_key, attempt->keys->secret_key,
-                             attempt->endpoint.region, "s3"};
-    struct sign_request subject = {
-        .method = request->method,
-        .path = out->path.data,
-        .resource = out->resource.data,
-        .query = request->query,
-        .query_count = request->query_count,
-        .headers = out->headers,
-        .header_count = out->count,
-        .payload = payload,
-    };
-    if (attempt->signature == STORAGE_SIGN_V4) {
-        for (size_t i = 0; i < out->count; i++) {
-            if (is_covered(out->headers[i].name)) {
-                covered[count++] = out->headers[i];
-            }
-        }
-        subject.headers = covered;
-        subject.header_count = count;
-        sign_v4_canonical(&canonical, &subject);
-        sign_v4_string(&string, canonical.data, &keys, attempt->now);
-        sign_v4_authorization(&out->authorization, string.data, &subject, &keys, attempt->now);
-    } else {
-        enum sign_dialect dialect = attempt->signature == STORAGE_SIGN_OBS ? SIGN_OBS : SIGN_V2;
-        sign_obs_canonical(&canonical, &subject, dialect);
-        sign_obs_string(&string, canonical.data, &subject, ""); /* the date is a header of theirs */
-        sign_obs_authorization(&out->authorization, string.data, &keys, dialect);
-    }
-    out->authorization.failed |= canonical.failed || string.failed;
-    buf_release(&canonical);
-    buf_release(&string);
-    if (out->authorization.length > 0) {
-        add_header(out, "Authorization", out->authorization.data);
-    }
-}
-
-/* The headers as lines; pointers are taken when the text no longer moves. */
-static void build_lines(struct outgoing *out)
-{
-    for (size_t i = 1; i < out->count; i++) {
-        buf_format(&out->lines, "%s: %s", out->headers[i].name, out->headers[i].value);
-        buf_add(&out->lines, "", 1);
-    }
-    const char *line = out->lines.data;
-    for (size_t i = 1; i < out->count && buf_ok(&out->lines); i++) {
-        out->pointers[i - 1] = line;
-        line += strlen(line) + 1;
-    }
-}
-
-/*
- * What x-amz-content-sha256 says: over TLS, and to OBS in any case, that the body is not signed;
- * else its SHA-256. hash keeps that for the next try. NULL: no SHA-256 here.
- */
-static const char *choose_payload(const struct s3_store *store, const struct attempt *attempt,
-                                  const struct s3_request *request, struct buf *hash)
-{
-    if (attempt->endpoint.is_https || attempt->is_obs || store->config.access.unsigned_payload) {
-        return unsigned_payload;
-    }
-    if (hash->length == 0) {
-        uint8_t digest[SHA256_SIZE];
-        const void *body = request->body ? request->body : "";
-        if (!digest_sha256(digest, body, request->body_size)) {
-            return NULL;
-        }
-        digest_add_hex(hash, digest, sizeof digest);
-    }
-    return buf_ok(hash) ? hash->data : NULL;
-}
-
 /* ---- one try -------------------------------------------------------------------------------- */
 
 static void trace(const struct s3_store *store, const struct s3_request *request,
@@ -336,7 +124,7 @@ static void trace(const struct s3_store *store, const struct s3_request *request
         return;
     }
     struct buf line;
-    buf_init(&line, URL_MAX + 1024);
+    buf_init(&line, OUTGOING_URL_MAX + 1024);
     buf_format(&line, "%s %s: ", request->method, out->url.data);
     if (code == STORAGE_OK) {
         buf_format(&line, "%d", response->status);
@@ -366,6 +154,7 @@ static enum storage_code prepare(struct s3_store *store, const struct s3_request
     }
     pthread_mutex_lock(&store->lock);
     attempt->endpoint = store->endpoint;
+    attempt->day_key = store->day_key;
     pthread_mutex_unlock(&store->lock);
     bool anonymous = !attempt->keys || !attempt->keys->access_key[0];
     attempt->signature =
@@ -386,14 +175,7 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
     enum storage_code code = STORAGE_BUG;
     int64_t started = clock_ms();
     outgoing_init(&out);
-    const char *payload = choose_payload(store, attempt, request, hash);
-    if (payload) {
-        build_target(&out, store, attempt, request);
-        build_headers(&out, store, attempt, request, payload);
-        sign(&out, attempt, request, payload);
-        build_lines(&out);
-    }
-    if (!payload || !outgoing_ok(&out)) {
+    if (!outgoing_build(&out, store, attempt, request, hash)) {
         http_response_clear(response);
         storage_fail(err, code, "%s s3://%s/%s: the request could not be built", request->method,
                      store->base.bucket, request->key ? request->key : "");
@@ -408,6 +190,9 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
         .body_size = request->body_size,
         .sink = request->sink,
         .sink_size = request->sink_size,
+        .read = request->read,
+        .write = request->write,
+        .context = request->context,
         .deadline_ms = deadline_ms,
         .stall_timeout_s = request->is_long ? LONG_STALLS * store->config.stall_timeout_s : 0,
         .ignores_stop = request->ignores_stop,
@@ -539,6 +324,7 @@ static enum storage_code try_once(struct s3_store *store, const struct s3_reques
         *remedy = s3_error_remedy(err->http_status, err->service_code);
     }
     credentials_give(attempt.keys);
+    digest_wipe(&attempt.day_key, sizeof attempt.day_key);
     return code;
 }
 

@@ -1,6 +1,8 @@
 /* s3.c - opening and closing a bucket; the table that makes it a backend. */
 #include "storage/s3/s3.h"
 
+#include "storage/base/digest.h"
+
 #include "storage/credentials/source.h"
 
 #include <stdio.h>
@@ -55,6 +57,7 @@ static void s3_close(struct storage *base)
     struct s3_store *store = (struct s3_store *)base;
     http_free(store->http);
     credentials_free(store->credentials);
+    digest_wipe(&store->day_key, sizeof store->day_key);
     extras_release(&store->extras);
     pthread_mutex_destroy(&store->lock);
     free(store);

@@ -43,7 +43,8 @@ struct s3_store {
     struct extras extras; /* constant */
 
     pthread_mutex_t lock;
-    struct endpoint endpoint; /* under lock */
+    struct endpoint endpoint;    /* under lock */
+    struct sign_day_key day_key; /* under lock */
 
     atomic_int signature;          /* enum storage_signature, never AUTO */
     atomic_bool is_unsigned;       /* the last request was: no keys were given, or found */
@@ -70,6 +71,10 @@ struct s3_request {
     size_t body_size;
     void *sink; /* see struct http_request */
     size_t sink_size;
+    bool (*read)(void *context, uint64_t offset, void *data, size_t size); /* see http_request */
+    bool (*write)(void *context, uint64_t offset, const void *data, size_t size);
+    void *context;
+    const char *sha256; /* of a body given by `read`, in hex */
     bool error_in_200; /* a 2xx answer may hold an error document (Complete, Copy) */
     bool is_long;      /* the store may be silent for long while it works */
     bool ignores_stop; /* clean-up: one try, few seconds, also after a stop */

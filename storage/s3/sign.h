@@ -42,11 +42,21 @@ struct sign_request {
     const char *payload; /* SigV4: the body's SHA-256 in hex, or "UNSIGNED-PAYLOAD" */
 };
 
+/*
+ * A derived key, good for one access key, day, region and service; whoever keeps it wipes it.
+ * Zeroed: none.
+ */
+struct sign_day_key {
+    char scope[256]; /* "AKIA…/20241012/cn-north-4/s3" */
+    uint8_t key[32];
+};
+
 struct sign_keys {
     const char *access_key;
     const char *secret_key;
     const char *region;  /* SigV4 */
     const char *service; /* SigV4: "s3" */
+    struct sign_day_key *day_key; /* SigV4: used when it is today's, else renewed; NULL: not kept */
 };
 
 /* ---- AWS Signature Version 4, for S3: paths are neither normalised nor encoded twice ---- */

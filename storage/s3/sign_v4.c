@@ -12,6 +12,7 @@
 #include "storage/base/url.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,38 +101,56 @@ void sign_v4_string(struct buf *out, const char *canonical, const struct sign_ke
     digest_add_hex(out, hash, sizeof hash);
 }
 
-void sign_v4_signature(struct buf *out, const char *string, const struct sign_keys *keys,
-                       int64_t seconds)
+/* The day's key: four HMACs, of which only the first holds the secret. */
+static bool derive_key(uint8_t key[SHA256_SIZE], const struct sign_keys *keys, const char *day)
 {
-    char date[DATE_AMZ_SIZE];
-    date_format_amz(date, seconds);
-    date[8] = '\0'; /* the day */
-    const char *const steps[] = {date, keys->region, keys->service, "aws4_request", string};
-    enum {
-        STEPS = sizeof steps / sizeof *steps
-    };
+    const char *const steps[] = {day, keys->region, keys->service, "aws4_request"};
     struct buf first;
     buf_init(&first, 4096);
     buf_format(&first, "AWS4%s", keys->secret_key);
-    uint8_t key[SHA256_SIZE];
     const void *last = first.data;
     size_t last_size = first.length;
     bool ok = buf_ok(&first);
-    for (size_t i = 0; ok && i < STEPS; i++) {
+    for (size_t i = 0; ok && i < sizeof steps / sizeof *steps; i++) {
         ok = digest_hmac_sha256(key, last, last_size, steps[i], strlen(steps[i]));
         last = key;
-        last_size = sizeof key;
+        last_size = SHA256_SIZE;
     }
-    if (ok) {
-        digest_add_hex(out, key, sizeof key);
-    } else {
-        out->failed = true;
-    }
-    digest_wipe(key, sizeof key);
     if (first.length > 0) {
         digest_wipe(first.data, first.length);
     }
     buf_release(&first);
+    return ok;
+}
+
+void sign_v4_signature(struct buf *out, const char *string, const struct sign_keys *keys,
+                       int64_t seconds)
+{
+    char day[DATE_AMZ_SIZE];
+    struct sign_day_key wanted = {0};
+    struct sign_day_key *kept = keys->day_key;
+    uint8_t signature[SHA256_SIZE];
+    date_format_amz(day, seconds);
+    day[8] = '\0';
+    int size = snprintf(wanted.scope, sizeof wanted.scope, "%s/%s/%s/%s", keys->access_key, day,
+                        keys->region, keys->service);
+    bool may_keep = kept && size > 0 && (size_t)size < sizeof wanted.scope;
+    bool ok = true;
+    if (may_keep && strcmp(kept->scope, wanted.scope) == 0) {
+        memcpy(wanted.key, kept->key, sizeof wanted.key);
+    } else {
+        ok = derive_key(wanted.key, keys, day);
+        if (ok && may_keep) {
+            *kept = wanted;
+        }
+    }
+    if (ok &&
+        digest_hmac_sha256(signature, wanted.key, sizeof wanted.key, string, strlen(string))) {
+        digest_add_hex(out, signature, sizeof signature);
+    } else {
+        out->failed = true;
+    }
+    digest_wipe(&wanted, sizeof wanted);
 }
 
 void sign_v4_authorization(struct buf *out, const char *string, const struct sign_request *request,
