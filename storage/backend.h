@@ -91,6 +91,13 @@ struct backend {
     enum storage_code (*presign)(struct storage *store, const char *key, const char *method,
                                  int64_t expires_at, char *url, size_t size,
                                  struct storage_error *err);
+    /* As storage_leftovers and storage_leftover_remove. */
+    enum storage_code (*leftovers)(struct storage *store, const char *prefix,
+                                   storage_leftover_fn *take, void *context,
+                                   struct storage_error *err);
+    enum storage_code (*leftover_remove)(struct storage *store,
+                                         const struct storage_leftover *leftover,
+                                         struct storage_error *err);
 
     /* A lister embeds struct storage_lister first. */
     enum storage_code (*lister_open)(struct storage_lister **lister, struct storage *store,
@@ -104,8 +111,8 @@ struct backend {
 };
 
 /*
- * Each backend embeds this first. retries counts requests that were sent again. stop and
- * state_folder are set by storage_open.
+ * Each backend embeds this first. retries counts requests that were sent again. stop,
+ * state_folder and headers_sum are set by storage_open.
  */
 struct storage {
     const struct backend *backend;
@@ -114,7 +121,8 @@ struct storage {
     char bucket[STORAGE_BUCKET_MAX + 1];
     char
         place[320]; /* the endpoint, so that equal buckets of two stores are told apart; "" local */
-    char *state_folder; /* owned; where journals of uploads to a store are kept; NULL: nowhere */
+    char *state_folder;   /* owned; where journals of uploads to a store are kept; NULL: nowhere */
+    uint32_t headers_sum; /* tells apart what places say of the objects they write */
     _Atomic uint64_t retries;
 };
 

@@ -5,6 +5,7 @@
 #include "storage/storage.h"
 
 #include "storage/backend.h"
+#include "storage/base/digest.h"
 #include "storage/storage_error.h"
 
 #include <errno.h>
@@ -22,6 +23,24 @@ enum {
     STREAM_POLL_MS = 100
 };
 
+/* A sum of what the place says of the objects it writes; of a secret key only that. */
+static uint32_t sum_headers(const struct storage_headers *headers)
+{
+    const char *texts[] = {headers->content_type,  headers->cache_control, headers->metadata,
+                           headers->storage_class, headers->acl,           headers->sse,
+                           headers->sse_kms_key_id};
+    uint8_t key[SHA256_SIZE] = {0};
+    uint32_t sum = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *text = texts[i] ? texts[i] : "";
+        sum = storage_crc32(sum, text, strlen(text) + 1);
+    }
+    if (headers->sse_c_key && !digest_sha256(key, headers->sse_c_key, STORAGE_SSE_C_KEY_SIZE)) {
+        key[0] = 1; /* that there is one, at least */
+    }
+    return storage_crc32(sum, key, sizeof key);
+}
+
 enum storage_code storage_open(struct storage **store, const struct storage_url *url,
                                const struct storage_config *config, struct storage_error *err)
 {
@@ -30,6 +49,7 @@ enum storage_code storage_open(struct storage **store, const struct storage_url 
                                                         : s3_open(store, url, config, err);
     if (code == STORAGE_OK) {
         (*store)->stop = config->stop;
+        (*store)->headers_sum = sum_headers(&config->headers);
         (*store)->state_folder = config->state_folder ? strdup(config->state_folder) : NULL;
     }
     return code;
@@ -274,4 +294,20 @@ enum storage_code storage_make_bucket(struct storage *store, const char *key,
                                       struct storage_error *err)
 {
     return store->backend->make_bucket(store, key, err);
+}
+
+/* ---- left-overs ----------------------------------------------------------------------------- */
+
+enum storage_code storage_leftovers(struct storage *store, const char *prefix,
+                                    storage_leftover_fn *take, void *context,
+                                    struct storage_error *err)
+{
+    return store->backend->leftovers(store, prefix, take, context, err);
+}
+
+enum storage_code storage_leftover_remove(struct storage *store,
+                                          const struct storage_leftover *leftover,
+                                          struct storage_error *err)
+{
+    return store->backend->leftover_remove(store, leftover, err);
 }

@@ -427,6 +427,35 @@ enum {
     STORAGE_PRESIGN_MAX = 32 * 1024 /* bytes: keys and tokens encoded */
 };
 
+/* ---- left-overs ----------------------------------------------------------------------------- */
+
+/*
+ * What copies that died have left: in a store an upload that is neither completed nor aborted, in
+ * a folder a temporary file or a journal. A copy that is still under way looks the same, unless it
+ * has a journal on this machine (`in_use`): age tells.
+ */
+struct storage_leftover {
+    const char *key;       /* what the upload is to become; the path of the file */
+    const char *upload_id; /* NULL: a file */
+    int64_t started_ns;    /* when the upload began, or the file was last written; 0 unknown */
+    uint64_t size;         /* of a file, bytes */
+    bool in_use;
+};
+
+/* Called for each; it may remove it. An error ends the listing and is its result. */
+typedef enum storage_code storage_leftover_fn(void *context,
+                                              const struct storage_leftover *leftover,
+                                              struct storage_error *err);
+
+/* Lists them below a prefix, or a folder, a page at a time. */
+enum storage_code storage_leftovers(struct storage *store, const char *prefix,
+                                    storage_leftover_fn *take, void *context,
+                                    struct storage_error *err);
+/* Aborts the upload, with its journal here, or removes the file. One that is gone is fine. */
+enum storage_code storage_leftover_remove(struct storage *store,
+                                          const struct storage_leftover *leftover,
+                                          struct storage_error *err);
+
 /* ---- copies --------------------------------------------------------------------------------- */
 
 /* What became of one object of a copy. Strings live during the call. */

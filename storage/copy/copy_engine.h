@@ -217,8 +217,6 @@ void copy_resume_note(struct copy_engine *engine, struct copy_object *object, un
                       size_t size);
 void copy_resume_end(struct copy_object *object, bool keep);
 bool copy_resume_may_pass(enum storage_code code);
-/* The journal of uploads to key, in the store's state folder; false: there is none. */
-bool copy_resume_state_path(char *path, size_t size, const struct storage *store, const char *key);
 
 /* Carries a task out. */
 void copy_run(struct copy_worker *worker, const struct copy_task *task);

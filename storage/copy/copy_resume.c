@@ -26,51 +26,22 @@
 #include "storage/storage_banned.h"
 
 enum {
-    RESUME_PARTS = 4,      /* objects of more parts than that have a journal */
-    JOURNAL_NAME_MAX = 200 /* bytes of a file's name kept in its journal's */
+    RESUME_PARTS = 4 /* objects of more parts than that have a journal */
 };
 static const uint64_t sync_bytes = 256ULL * 1024 * 1024; /* data that a dead machine may lose */
 
 /* ---- which journal -------------------------------------------------------------------------- */
-
-/* "dir/name" has "dir/.name.<CRC-32 of name>.journal". */
-static bool name_beside(char *path, size_t size, const char *destination)
-{
-    const char *slash = strrchr(destination, '/');
-    const char *name = slash ? slash + 1 : destination;
-    int length =
-        snprintf(path, size, "%.*s.%.*s.%08x.journal", (int)(name - destination), destination,
-                 JOURNAL_NAME_MAX, name, storage_crc32(0, name, strlen(name)));
-    return length > 0 && (size_t)length < size;
-}
-
-bool copy_resume_state_path(char *path, size_t size, const struct storage *store, const char *key)
-{
-    uint8_t sum[SHA256_SIZE];
-    struct buf text;
-    struct buf hex;
-    buf_init(&text, STORAGE_PATH_MAX * 2);
-    buf_init(&hex, sizeof sum * 2);
-    buf_format(&text, "%s\n%s\n%s", store->place, store->bucket, key);
-    bool ok = store->state_folder && buf_ok(&text) && digest_sha256(sum, text.data, text.length);
-    if (ok) {
-        digest_add_hex(&hex, sum, sizeof sum);
-        int length = snprintf(path, size, "%s/%s.journal", store->state_folder, hex.data);
-        ok = buf_ok(&hex) && length > 0 && (size_t)length < size;
-    }
-    buf_release(&text);
-    buf_release(&hex);
-    return ok;
-}
 
 static struct journal *open_journal(const struct copy_engine *engine,
                                     const struct copy_object *object)
 {
     char path[STORAGE_PATH_MAX];
     const struct storage *destination = engine->copy.destination;
-    bool named = destination->kind == STORAGE_LOCAL
-                     ? name_beside(path, sizeof path, object->destination)
-                     : copy_resume_state_path(path, sizeof path, destination, object->destination);
+    bool named =
+        destination->kind == STORAGE_LOCAL
+            ? journal_name_beside(path, sizeof path, object->destination)
+            : journal_name_in(path, sizeof path, destination->state_folder, destination->place,
+                              destination->bucket, object->destination);
     if (!named) {
         return NULL;
     }

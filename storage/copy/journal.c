@@ -4,6 +4,7 @@
  */
 #include "storage/copy/journal.h"
 #include "storage/base/buf.h"
+#include "storage/base/digest.h"
 #include "storage/base/url.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ enum {
     FILE_MAX_BYTES = 128 * 1024 * 1024, /* JOURNAL_PARTS_MAX lines, and some */
     SUM_DIGITS = 8,
     OPEN_TRIES = 8,
-    BOOT_MAX = 40
+    BOOT_MAX = 40,
+    NAME_MAX_KEPT = 200 /* bytes of a file's name kept in its journal's */
 };
 
 static const char suffix[] = ".journal";
@@ -466,8 +468,49 @@ bool journal_synced(struct journal *journal, size_t count)
     return ok;
 }
 
+/* ---- names ---------------------------------------------------------------------------------- */
+
+bool journal_name_beside(char *path, size_t size, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    const char *name = slash ? slash + 1 : file;
+    int length = snprintf(path, size, "%.*s.%.*s.%08x%s", (int)(name - file), file, NAME_MAX_KEPT,
+                          name, storage_crc32(0, name, strlen(name)), suffix);
+    return length > 0 && (size_t)length < size;
+}
+
+bool journal_name_in(char *path, size_t size, const char *folder, const char *place,
+                     const char *bucket, const char *key)
+{
+    uint8_t sum[SHA256_SIZE];
+    struct buf text;
+    struct buf hex;
+    buf_init(&text, STORAGE_PATH_MAX * 2);
+    buf_init(&hex, sizeof sum * 2);
+    buf_format(&text, "%s\n%s\n%s", place, bucket, key);
+    bool ok = folder && buf_ok(&text) && digest_sha256(sum, text.data, text.length);
+    if (ok) {
+        digest_add_hex(&hex, sum, sizeof sum);
+        int length = snprintf(path, size, "%s/%s%s", folder, hex.data, suffix);
+        ok = buf_ok(&hex) && length > 0 && (size_t)length < size;
+    }
+    buf_release(&text);
+    buf_release(&hex);
+    return ok;
+}
+
 bool journal_is_name(const char *name)
 {
     size_t length = strlen(name);
     return length >= sizeof suffix && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
+}
+
+bool journal_is_held(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return held;
 }

@@ -74,7 +74,16 @@ size_t journal_count(struct journal *journal);
 /* … and told here after. */
 bool journal_synced(struct journal *journal, size_t count);
 
+/*
+ * Where journals are: of a file in its folder, ".name.<CRC-32 of name>.journal"; of an object in
+ * folder (NULL: false), under a sum of all that names it. False: no room, or no such sum here.
+ */
+bool journal_name_beside(char *path, size_t size, const char *file);
+bool journal_name_in(char *path, size_t size, const char *folder, const char *place,
+                     const char *bucket, const char *key);
 /* Whether a file of this name may be a journal. */
 bool journal_is_name(const char *name);
+/* Whether a process has the journal at path open. */
+bool journal_is_held(const char *path);
 
 #endif

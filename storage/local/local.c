@@ -7,6 +7,7 @@
  */
 #include "storage/backend.h"
 #include "storage/local/files.h"
+#include "storage/local/leftovers.h"
 #include "storage/storage_error.h"
 
 #include <errno.h>
@@ -359,6 +360,8 @@ static const struct backend local_backend = {
     .upload_keep = local_upload_keep,
     .upload_sync = local_upload_sync,
     .upload_suspend = local_upload_suspend,
+    .leftovers = local_leftovers,
+    .leftover_remove = local_leftover_remove,
     .lister_open = local_lister_open,
     .lister_next = local_lister_next,
     .lister_close = local_lister_close,

@@ -168,6 +168,12 @@ enum storage_code s3_copy(struct storage *base, const char *to_key, struct stora
 enum storage_code s3_presign_at(struct s3_store *store, const char *key, const char *method,
                                 int64_t now, int64_t expires_at, char *url, size_t size,
                                 struct storage_error *err);
+/* ---- leftovers.c ---- */
+
+enum storage_code s3_leftovers(struct storage *base, const char *prefix, storage_leftover_fn *take,
+                               void *context, struct storage_error *err);
+enum storage_code s3_leftover_remove(struct storage *base, const struct storage_leftover *leftover,
+                                     struct storage_error *err);
 
 /* ---- list.c ---- */
 
