@@ -1,5 +1,7 @@
 #include "runner/app.h"
 
+#include "runner/headers.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,10 +40,13 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
     }
     storage_url_format(&place->url, place->text, sizeof place->text);
     struct access access = {0};
+    struct headers headers = {0};
     if (place->url.kind == STORAGE_S3) {
         enum exit_code code = access_resolve(&access, app->settings, side, &app->log);
+        code = code ? code : headers_resolve(&headers, app->settings, side, &app->log);
         if (code) {
             access_release(&access);
+            headers_release(&headers);
             return code;
         }
     }
@@ -49,6 +54,7 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
     struct storage_config config = {
         .state_folder = find_state_folder(state_folder, sizeof state_folder),
         .access = access.storage,
+        .headers = headers.storage,
         .request_deadline_ms = deadline_ms,
         .stop = stop,
         .trace = app->settings->verbose ? log_trace : NULL,
@@ -56,6 +62,7 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
     };
     enum storage_code code = storage_open(&place->store, &place->url, &config, &err);
     access_release(&access);
+    headers_release(&headers);
     return code ? app_fail_storage(app, &err) : EXIT_DONE;
 }
 

@@ -13,10 +13,22 @@
 enum {
     FOR_JOB = FOR_RUN | FOR_TRAIN,
     FOR_MODEL = FOR_RUN | FOR_TRAIN | FOR_EVAL | FOR_INFER,
-    FOR_STORE = FOR_RUN | FOR_CP | FOR_LS | FOR_STAT | FOR_CAT | FOR_PUT | FOR_RM | FOR_MB | FOR_DU,
-    FOR_BOTH_SIDES = FOR_RUN | FOR_CP,
+    FOR_STORE = FOR_RUN | FOR_CP | FOR_LS | FOR_STAT | FOR_CAT | FOR_PUT | FOR_RM | FOR_MB |
+                FOR_DU | FOR_MV | FOR_PRESIGN,
+    FOR_BOTH_SIDES = FOR_RUN | FOR_CP | FOR_MV,
+    FOR_MAKING = FOR_CP | FOR_MV | FOR_PUT,
+    FOR_KEEPING = FOR_MAKING | FOR_RUN, /* of what lies in a store for good */
+    FOR_KEYED = FOR_KEEPING | FOR_CAT | FOR_STAT,
+    FOR_ONE = FOR_CP | FOR_CAT | FOR_STAT | FOR_RM | FOR_PRESIGN,
     FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS | FOR_COMPLETION
 };
+
+/* An option whose value is a text. */
+#define TEXT_OPTION(called, member, set, means, text)                               \
+    {                                                                               \
+        .name = called, .kind = OPTION_TEXT, .offset = AT(member), .commands = set, \
+        .value = means, .help = text                                                \
+    }
 
 /* The ten access options of one side; who is the help's word for it. */
 #define ACCESS_OPTIONS(prefix, side, who, set)                                     \
@@ -358,7 +370,7 @@ const struct option options_table[] = {
      .letter = 'r',
      .kind = OPTION_SWITCH,
      .offset = AT(recursive),
-     .commands = FOR_CP | FOR_LS | FOR_RM,
+     .commands = FOR_CP | FOR_MV | FOR_LS | FOR_RM,
      .help = "everything below a prefix or folder"},
     {.name = "yes",
      .kind = OPTION_SWITCH,
@@ -385,6 +397,59 @@ const struct option options_table[] = {
      .minimum = 0,
      .maximum = 16,
      .help = "also a line for each prefix down to N levels"},
+    TEXT_OPTION("content_type", objects.content_type, FOR_MAKING, "TYPE",
+                "of new objects; default by the name's extension"),
+    TEXT_OPTION("cache_control", objects.cache_control, FOR_MAKING, "TEXT",
+                "Cache-Control of new objects"),
+    TEXT_OPTION("metadata", objects.metadata, FOR_MAKING, "NAME=VALUE,…",
+                "of new objects; a comma in a value is written '\\,'"),
+    TEXT_OPTION("storage_class", objects.storage_class, FOR_KEEPING, "CLASS",
+                "of new objects, as STANDARD_IA or WARM"),
+    TEXT_OPTION("acl", objects.acl, FOR_KEEPING, "NAME",
+                "canned access rules of new objects, as public-read"),
+    TEXT_OPTION("sse", objects.sse, FOR_KEEPING, "AES256|aws:kms",
+                "how the store encrypts new objects"),
+    TEXT_OPTION("sse_kms_key_id", objects.sse_kms_key_id, FOR_KEEPING, "ID",
+                "the key of --sse=aws:kms; default the store's own"),
+    TEXT_OPTION("sse_c_key_file", objects.sse_c_key_file, FOR_KEYED, "FILE",
+                "your own key of 32 bytes (or its hex or base64) that encrypts objects"),
+    TEXT_OPTION("data_sse_c_key_file", objects.data_sse_c_key_file, FOR_BOTH_SIDES, "FILE",
+                "the same for the source"),
+    TEXT_OPTION("train_sse_c_key_file", objects.train_sse_c_key_file, FOR_BOTH_SIDES, "FILE",
+                "the same for the destination"),
+    {.name = "request_payer",
+     .kind = OPTION_SWITCH,
+     .offset = AT(objects.request_payer),
+     .commands = FOR_STORE,
+     .help = "you pay for the requests, not the bucket's owner"},
+    TEXT_OPTION("version_id", objects.version_id, FOR_ONE, "ID",
+                "this version of the one object that is meant"),
+    {.name = "expires_in",
+     .kind = OPTION_COUNT,
+     .offset = AT(expires_in),
+     .commands = FOR_PRESIGN,
+     .value = "SECONDS",
+     .fallback = "3600",
+     .minimum = 1,
+     .maximum = 1e9,
+     .help = "how long the URL works; with SigV4 a week at most"},
+    {.name = "expires_at",
+     .kind = OPTION_COUNT,
+     .offset = AT(expires_at),
+     .commands = FOR_PRESIGN,
+     .value = "TIME",
+     .fallback = "0",
+     .minimum = 0,
+     .maximum = 1e11,
+     .help = "until when instead, in seconds since 1970"},
+    {.name = "method",
+     .kind = OPTION_CHOICE,
+     .offset = AT(method),
+     .commands = FOR_PRESIGN,
+     .value = "METHOD",
+     .fallback = "GET",
+     .choices = "GET|PUT|HEAD|DELETE",
+     .help = "what the URL permits"},
     ACCESS_OPTIONS("", both, "both sides", FOR_STORE),
     ACCESS_OPTIONS("data_", data, "the source", FOR_BOTH_SIDES),
     ACCESS_OPTIONS("train_", train, "the destination", FOR_BOTH_SIDES),

@@ -28,7 +28,9 @@ enum command_bit {
     FOR_CKPT = 1 << 11,
     FOR_DIGITS = 1 << 12,
     FOR_DU = 1 << 13,
-    FOR_COMPLETION = 1 << 14
+    FOR_COMPLETION = 1 << 14,
+    FOR_MV = 1 << 20,
+    FOR_PRESIGN = 1 << 21
 };
 
 enum option_kind {

@@ -25,6 +25,22 @@ struct access_flags {
     const char *ca_file;
 };
 
+/* What new objects are to be, and which ones are meant; NULL where not given. */
+struct object_flags {
+    const char *content_type;
+    const char *cache_control;
+    const char *metadata;
+    const char *storage_class;
+    const char *acl;
+    const char *sse;
+    const char *sse_kms_key_id;
+    const char *sse_c_key_file;
+    const char *data_sse_c_key_file;
+    const char *train_sse_c_key_file;
+    const char *version_id;
+    bool request_payer;
+};
+
 struct settings {
     /* where */
     const char *data_url;
@@ -72,6 +88,13 @@ struct settings {
     uint64_t digits_test;
 
     /* storage commands */
+    struct object_flags objects;
+    const char *from_file;
+    const char *file_list;
+    bool raw;
+    uint64_t expires_in; /* seconds */
+    uint64_t expires_at; /* seconds since 1970; 0: by expires_in */
+    const char *method;
     bool recursive;
     bool yes;
     bool human;

@@ -25,6 +25,7 @@ command_fn command_rm;
 command_fn command_mb;
 command_fn command_du;
 command_fn command_completion;
+command_fn command_presign;
 command_fn command_run;
 command_fn command_train;
 command_fn command_eval;
