@@ -88,6 +88,16 @@ static bool option_set(struct settings *settings, const struct option *option, c
     case OPTION_TEXT:
         *(const char **)place = value;
         return true;
+    case OPTION_LIST: {
+        struct text_list *list = place;
+        if (list->count == TEXT_LIST_MAX) {
+            snprintf(message, message_size, "--%s is given more than %d times", option->name,
+                     TEXT_LIST_MAX);
+            return false;
+        }
+        list->items[list->count++] = value;
+        return true;
+    }
     case OPTION_CHOICE:
         if (!choice_has(option->choices, value)) {
             snprintf(message, message_size, "--%s takes one of %s, not '%s'", option->name,

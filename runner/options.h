@@ -30,11 +30,13 @@ enum command_bit {
     FOR_DU = 1 << 13,
     FOR_COMPLETION = 1 << 14,
     FOR_MV = 1 << 20,
-    FOR_PRESIGN = 1 << 21
+    FOR_PRESIGN = 1 << 21,
+    FOR_SYNC = 1 << 22
 };
 
 enum option_kind {
     OPTION_TEXT,
+    OPTION_LIST, /* struct text_list: may be given several times */
     OPTION_SWITCH,
     OPTION_COUNT,   /* uint64_t */
     OPTION_INTEGER, /* int64_t */

@@ -41,6 +41,16 @@ struct object_flags {
     bool request_payer;
 };
 
+enum {
+    TEXT_LIST_MAX = 256
+};
+
+/* The values of an option that may be given several times, in order. */
+struct text_list {
+    const char *items[TEXT_LIST_MAX];
+    size_t count;
+};
+
 struct settings {
     /* where */
     const char *data_url;
@@ -100,6 +110,11 @@ struct settings {
     bool human;
     bool summarize;
     uint64_t depth;
+
+    /* copies and syncs */
+    struct text_list include;
+    struct text_list exclude;
+    const char *symlinks;
 
     /* output */
     bool json;

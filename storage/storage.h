@@ -543,6 +543,8 @@ struct storage_summary {
     uint64_t bytes;   /* of those */
     uint64_t failed;
     uint64_t resumed; /* bytes of those copied that were there from an earlier try */
+    uint64_t skipped; /* storage_sync: unchanged */
+    uint64_t deleted; /* storage_sync */
     uint64_t retries; /* requests that were sent again */
     double seconds;
 };

@@ -34,6 +34,15 @@ static json_t *known_arguments(const struct arguments *arguments)
         case OPTION_CHOICE:
             json_object_set_new(object, option->name, json_text(*(const char *const *)place));
             break;
+        case OPTION_LIST: {
+            const struct text_list *list = (const struct text_list *)place;
+            json_t *texts = json_array();
+            for (size_t k = 0; k < list->count; k++) {
+                json_array_append_new(texts, json_text(list->items[k]));
+            }
+            json_object_set_new(object, option->name, texts);
+            break;
+        }
         case OPTION_SWITCH:
             json_object_set_new(object, option->name, json_boolean(*(const bool *)place));
             break;
