@@ -34,7 +34,6 @@ enum exit_code copy_view_open(struct copy_view *view, struct app *app, const cha
 {
     const struct arguments *arguments = app->arguments;
     *view = (struct copy_view){.app = app};
-    progress_init(&view->progress, verb, &app->log);
     if (arguments->positional_count != 2) {
         return app_fail(app, EXIT_USAGE, "%s takes a source and a destination, not %zu words",
                         command, arguments->positional_count);
@@ -46,6 +45,9 @@ enum exit_code copy_view_open(struct copy_view *view, struct app *app, const cha
     if (!code) {
         code =
             place_open(&view->destination, app, SIDE_TRAIN, arguments->positional[1], app->stop, 0);
+    }
+    if (!code) {
+        progress_init(&view->progress, verb, &app->log);
     }
     return code;
 }

@@ -17,7 +17,7 @@ struct copy_view {
 
 /*
  * Opens the two places that the command's words name, and reads the filter. On failure logs it and
- * returns its code. Release it either way.
+ * returns its code. Release it either way; on success end its progress before.
  */
 enum exit_code copy_view_open(struct copy_view *view, struct app *app, const char *command,
                               const char *verb);

@@ -227,7 +227,8 @@ static bool give(struct files_walk *walk, enum storage_link link, struct files_e
 {
     size_t length = strlen(walk->path);
     memset(entry, 0, sizeof *entry);
-    if (link != STORAGE_LINK_BROKEN && stat(walk->path, &entry->status) != 0) {
+    bool is_seen = link != STORAGE_LINK_BROKEN && link != STORAGE_LINK_UNFOLLOWED;
+    if (is_seen && stat(walk->path, &entry->status) != 0) {
         if (errno == ENOENT) {
             return false;
         }
