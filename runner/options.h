@@ -31,7 +31,8 @@ enum command_bit {
     FOR_COMPLETION = 1 << 14,
     FOR_MV = 1 << 20,
     FOR_PRESIGN = 1 << 21,
-    FOR_SYNC = 1 << 22
+    FOR_SYNC = 1 << 22,
+    FOR_CLEANUP = 1 << 24
 };
 
 enum option_kind {

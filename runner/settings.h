@@ -107,6 +107,8 @@ struct settings {
     const char *method;
     bool recursive;
     bool yes;
+    const char *older_than;
+    bool abort_leftovers;
     bool human;
     bool summarize;
     uint64_t depth;

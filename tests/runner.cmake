@@ -19,6 +19,7 @@ function(program_test name)
 endfunction()
 
 program_test(test_bad_data)
+program_test(test_cleanup MINIO)
 program_test(test_cli)
 program_test(test_completion)
 program_test(test_disk MINIO LABELS threads)

@@ -9,7 +9,7 @@ cd "$scratch" || exit 1
 expect 0 '^jobferry [0-9]+\.[0-9]+\.[0-9]+$' "$jobferry" --version
 expect 0 'help COMMAND' "$jobferry" --help
 expect 64 '' "$jobferry"
-for command in run train eval infer cp ls stat cat put rm mb presign du completion 'ckpt show' 'ckpt verify' 'data digits'; do
+for command in run train eval infer cp ls stat cat put rm mb presign du cleanup completion 'ckpt show' 'ckpt verify' 'data digits'; do
   # shellcheck disable=SC2086 # two words where the command has two
   expect 0 "usage: jobferry $command" "$jobferry" help $command
 done

@@ -24,6 +24,7 @@ command_fn command_put;
 command_fn command_rm;
 command_fn command_mb;
 command_fn command_du;
+command_fn command_cleanup;
 command_fn command_completion;
 command_fn command_presign;
 command_fn command_run;
