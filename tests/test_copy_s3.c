@@ -223,8 +223,8 @@ static void overlaps_within_a_bucket_are_refused(void **state)
     must(copy(world, world->store, "in", world->other, "in/deeper", &summary, &err), &err);
 }
 
-/* A stop in the midst of parts: no object, no file, no upload left behind. */
-static void a_stop_leaves_nothing(void **state)
+/* A stop in the midst of parts: nothing under the name; the next try ends with the file alone. */
+static void a_stop_leaves_nothing_visible(void **state)
 {
     struct world *world = *state;
     struct storage_error err;
@@ -247,7 +247,12 @@ static void a_stop_leaves_nothing(void **state)
                      STORAGE_STOPPED);
     atomic_store(&world->stop, false);
     assert_int_equal(storage_stat(world->store, "stopped", &info, &err), STORAGE_NOT_FOUND);
-    assert_int_equal(scratch_count(scratch_path(world->folder, "to")), 0);
+    assert_false(scratch_exists(world->folder, "to/x"));
+    world->stop_at = 0;
+    must(copy(world, world->store, "whole", world->local, scratch_path(world->folder, "to/x"),
+              &summary, &err),
+         &err);
+    assert_int_equal(scratch_count(scratch_path(world->folder, "to")), 1);
     free(big);
 }
 
@@ -261,7 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(big_objects_go_round),           TEST(many_small_objects_go_round),
         TEST(what_is_not_there_is_not_found), TEST(overlaps_within_a_bucket_are_refused),
-        TEST(a_stop_leaves_nothing),
+        TEST(a_stop_leaves_nothing_visible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
