@@ -5,6 +5,7 @@ jobferry_test(test_copy_remote MINIO LIBS storage LABELS minio threads SOURCES m
 jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio threads SOURCES scratch.c)
 jobferry_test(test_digest LIBS storage)
 jobferry_test(test_endpoint LIBS storage)
+jobferry_test(test_faults LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_files LIBS storage SOURCES scratch.c)
 jobferry_test(test_journal LIBS storage SOURCES scratch.c)
 jobferry_test(test_local LIBS storage SOURCES scratch.c)
