@@ -109,6 +109,7 @@ struct settings {
     bool yes;
     const char *older_than;
     bool abort_leftovers;
+    uint64_t stall_timeout; /* seconds */
     bool human;
     bool summarize;
     uint64_t depth;

@@ -245,7 +245,7 @@ struct storage_config {
     unsigned connections_max;     /* requests in flight; 16 */
     unsigned attempts_max;        /* tries of one request; 6 */
     unsigned connect_timeout_ms;  /* 10,000 */
-    unsigned stall_timeout_s;     /* a transfer below 1 byte/s for so long is dead; 30 */
+    unsigned stall_timeout_s;     /* a transfer below 256 bytes/s for so long is dead; 30 */
     unsigned request_deadline_ms; /* all tries of one request together; 0: none */
     const atomic_bool *stop;      /* when it turns true every call ends with STORAGE_STOPPED */
     storage_trace_fn *trace;      /* NULL: none */

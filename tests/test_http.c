@@ -198,6 +198,10 @@ static void large_bodies_wait_for_the_store(void **state)
     assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
     assert_int_equal(world->response.status, 200); /* not the 100 before it */
     assert_non_null(strcasestr(world->response.body.data, "\r\nExpect: 100-continue\r\n"));
+    /* one that never says "continue" is sent the body all the same */
+    request.url = wire_server_url(world->server, "/echo-without-continue");
+    assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
+    assert_int_equal(world->response.status, 200);
     /* a refusal costs no upload, and its reason is not lost to a reset */
     request.url = wire_server_url(world->server, "/denied-early");
     assert_int_equal(http_perform(world->http, &request, &world->response, NULL), STORAGE_OK);
@@ -241,6 +245,7 @@ static void what_breaks_is_named(void **state)
         {"/short", STORAGE_TRANSFER}, {"/short-chunk", STORAGE_TRANSFER},
         {"/reset", STORAGE_TRANSFER}, {"/nothing", STORAGE_UNREACHABLE},
         {"/stall", STORAGE_TRANSFER}, {"/silent", STORAGE_UNREACHABLE},
+        {"/drip", STORAGE_TRANSFER},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[64];

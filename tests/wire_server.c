@@ -128,6 +128,14 @@ static bool slow(struct wire_server *server, int fd)
     return send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 }
 
+static void drip(int fd)
+{
+    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    while (send_text(fd, ".")) {
+        usleep(50000);
+    }
+}
+
 /* Whether the connection may go on after the answer. */
 static bool answer(struct connection *connection, const struct request *request)
 {
@@ -169,7 +177,9 @@ static bool answer(struct connection *connection, const struct request *request)
     if (strcmp(request->path, "/slow") == 0) {
         return slow(connection->server, fd);
     }
-    if (strcmp(request->path, "/stall") == 0) { /* begins, then says no more */
+    if (strcmp(request->path, "/drip") == 0) { /* a byte at a time, and no end in sight */
+        drip(fd);
+    } else if (strcmp(request->path, "/stall") == 0) { /* begins, then says no more */
         send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
         wait_for_end(fd);
     } else if (strcmp(request->path, "/silent") == 0) {
@@ -202,7 +212,8 @@ static void *serve(void *context)
             send_text(connection->fd, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
             break;
         }
-        if (strcasestr(request->head, "\r\nExpect: 100-continue")) {
+        if (strcasestr(request->head, "\r\nExpect: 100-continue") &&
+            strcmp(request->path, "/echo-without-continue") != 0) {
             send_text(connection->fd, "HTTP/1.1 100 Continue\r\n\r\n");
         }
         read_body(connection->fd, request->length);

@@ -35,6 +35,7 @@ enum {
     RECEIVE_BUFFER = 128 * 1024, /* per lane; more gained nothing on loopback */
     SEND_BUFFER = 128 * 1024,
     EXPECT_FROM = 1024 * 1024, /* bodies worth a round trip before they are sent; curl's limit */
+    STALL_BYTES_PER_S = 256,   /* at 1, a trickle could hold a part for weeks */
     HEADER_NAME_MAX = 256
 };
 
@@ -225,7 +226,7 @@ static const struct {
     {CURLOPT_PATH_AS_IS, 1}, /* keys may hold "/../" */
     {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
     {CURLOPT_QUICK_EXIT, 1}, /* an abort does not wait for the resolver */
-    {CURLOPT_LOW_SPEED_LIMIT, 1},
+    {CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S},
     {CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S},
     {CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S},
     {CURLOPT_DNS_SHUFFLE_ADDRESSES, 1},

@@ -7,7 +7,7 @@
  * capped: with all in use callers wait.
  *
  * Redirects are not followed (each must be signed again), nothing is decoded, no signal is used.
- * A transfer below 1 byte/s for stall_timeout_s is aborted. A reused connection that turns out dead
+ * A transfer below 256 bytes/s for stall_timeout_s is aborted. A reused connection that turns out dead
  * is retried once for free, inside. Certificates are verified unless told otherwise.
  */
 #ifndef STORAGE_HTTP_H
