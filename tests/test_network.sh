@@ -37,9 +37,15 @@ done
 tell POST /proxies "{\"name\":\"m\",\"listen\":\"127.0.0.1:0\",\"upstream\":\"${MINIO_ENDPOINT#http://}\"}" >made
 server=http://$(grep -o '127.0.0.1:[1-9][0-9]*' made | head -n 1)
 toxic() { # NAME STREAM ATTRIBUTES: applies to connections from now on
-  tell POST /proxies/m/toxics "{\"name\":\"t\",\"type\":\"$1\",\"stream\":\"$2\",\"attributes\":$3}" >/dev/null
+  local try
+  for try in $(seq 1 40); do # the one before may still be on its way out
+    tell POST /proxies/m/toxics "{\"name\":\"t$try\",\"type\":\"$1\",\"stream\":\"$2\",\"attributes\":$3}" |
+      grep -q '"error"' || break
+    sleep 0.05
+  done
+  current=t$try
 }
-heal() { tell DELETE /proxies/m/toxics/t >/dev/null; }
+heal() { tell DELETE "/proxies/m/toxics/$current" >/dev/null; }
 switch() { tell POST /proxies/m "{\"enabled\":$1}" >/dev/null; }
 
 copy() { "$jobferry" cp --server="$server" "$@"; }
@@ -54,10 +60,11 @@ expect 0 'copied 8' copy -r many s3://bucket/many
 
 # fails_then_heals ARGUMENTS…: a copy that has met the toxic is healed, and ends well.
 fails_then_heals() {
+  rm -f out err
   "$jobferry" cp --json --verbose --stall_timeout=1 --server="$server" "$@" >out 2>err &
   local copying=$! i
   for ((i = 0; i < 600; i++)); do
-    grep -Eq 'did not complete|cannot be reached' err && break
+    grep -Eqs "did not complete|cannot be reached" err && break
     sleep 0.05
   done
   heal
