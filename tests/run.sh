@@ -3,8 +3,8 @@
 #
 #   ./tests/run.sh
 #
-# Installs what is missing (packages; MinIO and its client from source, where a new enough Go is
-# there) and says so. Without Go the MinIO tests are skipped, by name. In CI nothing may be skipped.
+# Installs what is missing (packages; MinIO, its client and toxiproxy from source, where a new enough
+# Go is there) and says so. Without Go the MinIO tests are skipped, by name. In CI nothing may be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,8 @@ install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 # MinIO ships as source; neither has a tag that resolves, so the commits are pinned.
 MINIO=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MC=github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+# Its program is called `server`, and gets the name that Debian gives it.
+TOXIPROXY=github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 tools=$PWD/build/tools
 export PATH=$PATH:$tools:/usr/local/go/bin
 
@@ -28,11 +30,12 @@ have_go() {
   command -v go >/dev/null &&
     [ "$(printf '%s\n' go1.24 "$(go env GOVERSION)" | sort -V | head -n 1)" = go1.24 ]
 }
-for tool in "minio $MINIO" "mc $MC"; do
+for tool in "minio $MINIO" "mc $MC" "toxiproxy-server $TOXIPROXY"; do
   read -r name module <<<"$tool"
   if ! command -v "$name" >/dev/null && have_go; then
     echo "installing: $module into build/tools"
     (cd / && GOBIN=$tools go install "$module")
+    [ "$name" != toxiproxy-server ] || mv "$tools/server" "$tools/$name"
   fi
 done
 

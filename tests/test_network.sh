@@ -7,7 +7,7 @@ jobferry=$1
 . "$(dirname "$0")/lib.sh"
 cd "$scratch" || exit 1
 
-toxiproxy=$(command -v toxiproxy || command -v server)
+toxiproxy=$(command -v toxiproxy-server || command -v server)
 if ! "$toxiproxy" -version 2>/dev/null | grep -qi toxiproxy; then
   echo "skipped: no toxiproxy in PATH" >&2
   [ "${CI:-}" = true ] && exit 1
