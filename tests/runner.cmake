@@ -27,6 +27,7 @@ program_test(test_hostile ARGS $<TARGET_FILE:hostile_store> LABELS threads)
 program_test(test_requests MINIO)
 program_test(test_job MINIO TIMEOUT 900 LABELS threads)
 program_test(test_network MINIO LABELS threads)
+program_test(test_key_order MINIO)
 program_test(test_tls TLS LABELS threads)
 
 # A store that no real one will be, for test_hostile.sh.
