@@ -108,6 +108,8 @@ struct settings {
     bool recursive;
     bool yes;
     const char *older_than;
+    const char *manifest;
+    const char *verify;
     bool abort_leftovers;
     uint64_t stall_timeout; /* seconds */
     bool human;

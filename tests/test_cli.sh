@@ -60,7 +60,7 @@ expect 66 'nothing' "$jobferry" cat nothing && one_line
 check "put takes stdin" bash -c "printf hello | '$jobferry' put - new/folder/object && test \"\$(cat new/folder/object)\" = hello"
 expect 66 'nothing' "$jobferry" put nothing new/x
 expect 0 '"verified"' "$jobferry" cp --json src/a again
-expect 0 '"summary"' "$jobferry" cp --json -r src again2
+expect 0 '"summary".*"resumed": ?0' "$jobferry" cp --json -r src again2
 expect 0 '' "$jobferry" rm dst/renamed
 check "it is gone" absent dst/renamed
 expect 66 '' "$jobferry" rm dst/renamed

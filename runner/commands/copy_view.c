@@ -73,6 +73,9 @@ static void on_object(void *context, const struct storage_copied *copied)
         app_fail_storage(view->app, copied->error);
         return;
     }
+    if (view->manifest) {
+        manifest_add(view->manifest, copied);
+    }
     if (view->app->settings->json) {
         char source[STORAGE_PATH_MAX + 80];
         char destination[STORAGE_PATH_MAX + 80];
@@ -123,10 +126,11 @@ void copy_view_print_summary(struct app *app, const struct storage_summary *summ
 {
     if (app->settings->json) {
         json_line_print(json_pack(
-            "{s{sI sI sI sI sI sf sI}}", "summary", "files", (json_int_t)summary->objects, "bytes",
-            (json_int_t)summary->bytes, "skipped", (json_int_t)summary->skipped, "deleted",
-            (json_int_t)summary->deleted, "failed", (json_int_t)summary->failed, "seconds",
-            summary->seconds, "retries", (json_int_t)summary->retries));
+            "{s{sI sI sI sI sI sI sf sI}}", "summary", "files", (json_int_t)summary->objects,
+            "bytes", (json_int_t)summary->bytes, "resumed", (json_int_t)summary->resumed, "skipped",
+            (json_int_t)summary->skipped, "deleted", (json_int_t)summary->deleted, "failed",
+            (json_int_t)summary->failed, "seconds", summary->seconds, "retries",
+            (json_int_t)summary->retries));
         return;
     }
     char bytes[32];
@@ -139,6 +143,12 @@ void copy_view_print_summary(struct app *app, const struct storage_summary *summ
     add_count(rest, sizeof rest, summary->skipped, "unchanged");
     add_count(rest, sizeof rest, summary->deleted, "deleted");
     add_count(rest, sizeof rest, summary->failed, "failed");
+    if (summary->resumed > 0) {
+        char resumed[32];
+        size_t length = strlen(rest);
+        format_bytes(resumed, sizeof resumed, summary->resumed);
+        snprintf(rest + length, sizeof rest - length, "; %s were there from before", resumed);
+    }
     log_info(&app->log, "copied %llu objects, %s in %.2f s (%s/s)%s",
              (unsigned long long)summary->objects, bytes, summary->seconds, rate, rest);
 }

@@ -6,13 +6,15 @@
 #define RUNNER_COPY_VIEW_H
 
 #include "runner/app.h"
+#include "runner/manifest.h"
 #include "runner/progress.h"
 
 struct copy_view {
     struct app *app;
     struct progress progress;
     struct place source, destination;
-    struct storage_filter *filter; /* NULL: all names */
+    struct storage_filter *filter;    /* NULL: all names */
+    struct manifest_writer *manifest; /* borrowed; NULL: none */
 };
 
 /*

@@ -1,5 +1,6 @@
 /* objects.c - the small storage commands: ls, stat, cat, put, rm, mb. */
 #include "runner/commands/commands.h"
+#include "runner/commands/verify.h"
 #include "runner/json_line.h"
 
 #include <errno.h>
@@ -115,6 +116,10 @@ enum exit_code command_stat(struct app *app)
 {
     struct place place;
     enum exit_code code = open_only(&place, app, "stat");
+    if (!code && app->settings->verify) {
+        code = verify_manifest(app, &place, app->settings->verify);
+        goto done;
+    }
     if (code) {
         goto done;
     }
