@@ -27,6 +27,12 @@ struct upload {
     struct upload_plan plan;
 };
 
+/*
+ * Takes a piece of what is read, at offset from where the reading began; pieces come in order, and
+ * after a try that broke from offset 0 again. False ends the reading.
+ */
+typedef bool storage_piece_fn(void *context, uint64_t offset, const void *data, size_t size);
+
 struct backend {
     enum storage_code (*stat)(struct storage *store, const char *key, struct storage_info *info,
                               struct storage_error *err);
@@ -34,6 +40,14 @@ struct backend {
     enum storage_code (*read)(struct storage *store, const char *key, uint64_t offset, void *data,
                               size_t size, bool whole, const char *etag, size_t *got,
                               struct storage_info *info, struct storage_error *err);
+    /*
+     * As read, but what arrives is handed on instead of kept, and all of size must come. *info is
+     * filled before the first piece. NULL where reading into memory costs nothing more.
+     */
+    enum storage_code (*read_pieces)(struct storage *store, const char *key, uint64_t offset,
+                                     uint64_t size, bool whole, const char *etag,
+                                     storage_piece_fn *take, void *context,
+                                     struct storage_info *info, struct storage_error *err);
     enum storage_code (*remove)(struct storage *store, const char *key, struct storage_error *err);
     enum storage_code (*remove_batch)(struct storage *store, const char *const *keys, size_t count,
                                       size_t *removed, struct storage_error *err);
@@ -51,6 +65,12 @@ struct backend {
                                       struct storage_error *err);
     enum storage_code (*upload_part)(struct upload *upload, unsigned number, const void *data,
                                      size_t size, uint32_t crc32, struct storage_error *err);
+    /*
+     * A piece of any size, at offset from the whole's beginning; NULL where parts must come whole.
+     * upload_part, with NULL for data, then says that all of a part has come so.
+     */
+    enum storage_code (*upload_piece)(struct upload *upload, uint64_t offset, const void *data,
+                                      size_t size, struct storage_error *err);
     enum storage_code (*upload_complete)(struct upload *upload, uint64_t size, uint32_t crc32,
                                          enum storage_verified *verified,
                                          struct storage_error *err);

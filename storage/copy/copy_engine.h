@@ -5,6 +5,7 @@
  *   copy_route.c   what is copied where: the rules for names, and which pairs overlap
  *   copy_queue.c   who does what next, and within how much memory
  *   copy_object.c  the work itself: read, sum, check, write
+ *   copy_stream.c  parts that go from the wire into a file without being kept
  *   copy_check.c   how arrived bytes are held against what the source says of them
  *   copy_resume.c  big objects that go on where an earlier process stopped
  *   copy_doubt.c   objects that may turn out not to be needed
@@ -16,7 +17,8 @@
  * object whose bytes do not check, or whose source changed, starts over once.
  *
  * Memory: a worker owns one buffer; the sum of all their sizes never passes memory_max. A worker
- * with nothing to do gives its buffer back.
+ * with nothing to do gives its buffer back. What is streamed leaves its buffer untouched, and so
+ * without pages.
  */
 #ifndef STORAGE_COPY_ENGINE_H
 #define STORAGE_COPY_ENGINE_H
@@ -229,6 +231,16 @@ void copy_report_failure(struct copy_engine *engine, const char *source, const c
 void copy_report_progress(struct copy_engine *engine);
 /* Seconds on the monotonic clock. */
 double copy_now(void);
+
+/* ---- streams ---- */
+
+/* Whether size bytes of an object may go to its upload piece by piece. */
+bool copy_may_stream(const struct copy_engine *engine, const struct copy_object *object,
+                     uint64_t size);
+/* Reads and writes a part so; *crc is its sum, *info what the source said while giving it. */
+enum storage_code copy_stream_part(struct copy_engine *engine, struct copy_object *object,
+                                   unsigned part, uint64_t size, uint32_t *crc,
+                                   struct storage_info *info, struct storage_error *err);
 
 /* ---- routes --------------------------------------------------------------------------------- */
 

@@ -232,6 +232,28 @@ static enum storage_code fail_memory(const struct copy_object *object, struct st
     return storage_fail(err, STORAGE_BUG, "copy %s: no memory for its sums", object->source);
 }
 
+/* A larger object of one part, as it comes: checked before it becomes visible. */
+static void run_whole_stream(struct copy_engine *engine, struct copy_object *object)
+{
+    struct storage_error err = {0};
+    struct storage_info info = {0};
+    uint32_t crc = 0;
+    enum storage_code code = begin_upload(engine, object, &err);
+    if (code == STORAGE_OK) {
+        code = copy_stream_part(engine, object, 0, object->info.size, &crc, &info, &err);
+    }
+    if (code == STORAGE_OK) {
+        copy_renew_info(engine, object, &info);
+        object->upload->plan.mtime_ns = object->info.mtime_ns; /* known better by now */
+        code = copy_check_finish(&object->check, &object->info, 1, crc, object->source, &err);
+    }
+    if (code == STORAGE_OK) {
+        end_copied(engine, object, crc);
+    } else {
+        copy_end_failed(engine, object, &err);
+    }
+}
+
 static void run_whole(struct copy_worker *worker, struct copy_object *object)
 {
     struct copy_engine *engine = worker->engine;
@@ -242,6 +264,10 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     uint32_t crc = 0;
     object->part_size = engine->copy.part_size;
     object->part_count = 1;
+    if (copy_may_stream(engine, object, size)) {
+        run_whole_stream(engine, object);
+        return;
+    }
     enum storage_code code = copy_read_part(worker, object, 0, size, &info, &err);
     if (code != STORAGE_OK) {
         goto done;
@@ -372,25 +398,38 @@ static void end_parts(struct copy_engine *engine, struct copy_object *object)
     }
 }
 
+/* Moves a part that is not yet in: read, summed, written; in the buffer, or as it comes. */
+static enum storage_code move_part(struct copy_worker *worker, struct copy_object *object,
+                                   unsigned part, size_t size, struct storage_error *err)
+{
+    struct copy_engine *engine = worker->engine;
+    struct storage_info info = {0};
+    uint64_t offset = (uint64_t)part * object->part_size;
+    if (copy_may_stream(engine, object, size)) {
+        return copy_stream_part(engine, object, part, size, &object->part_crcs[part], &info, err);
+    }
+    enum storage_code code = copy_read_part(worker, object, offset, size, &info, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    object->part_crcs[part] = storage_crc32(0, worker->buffer, size);
+    return sum_part(object, part, worker->buffer, size)
+               ? upload_part(object, part, worker->buffer, size, object->part_crcs[part], err)
+               : fail_memory(object, err);
+}
+
 static void run_part(struct copy_worker *worker, struct copy_object *object, unsigned part)
 {
     struct copy_engine *engine = worker->engine;
     struct storage_error err = {0};
-    struct storage_info info = {0};
-    uint64_t offset = (uint64_t)part * object->part_size;
-    uint64_t left = object->info.size - offset;
+    uint64_t left = object->info.size - (uint64_t)part * object->part_size;
     size_t size = left < object->part_size ? (size_t)left : object->part_size;
     bool there = copy_resume_recall(worker, object, part, size);
-    enum storage_code code =
-        there ? STORAGE_OK : copy_read_part(worker, object, offset, size, &info, &err);
-    if (code == STORAGE_OK && !there) {
-        object->part_crcs[part] = storage_crc32(0, worker->buffer, size);
-    }
-    if (code == STORAGE_OK && !sum_part(object, part, worker->buffer, size)) {
+    enum storage_code code = STORAGE_OK;
+    if (!there) {
+        code = move_part(worker, object, part, size, &err);
+    } else if (!sum_part(object, part, worker->buffer, size)) {
         code = fail_memory(object, &err);
-    }
-    if (code == STORAGE_OK && !there) {
-        code = upload_part(object, part, worker->buffer, size, object->part_crcs[part], &err);
     }
     if (code == STORAGE_OK && !there) {
         copy_resume_note(engine, object, part, size);

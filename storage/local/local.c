@@ -205,12 +205,20 @@ static enum storage_code local_upload_part(struct upload *base, unsigned number,
     (void)crc32;
     struct local_upload *upload = (struct local_upload *)base;
     uint64_t offset = (uint64_t)(number - 1) * base->plan.part_size;
-    enum storage_code code = files_draft_write(&upload->draft, data, size, offset, err);
+    enum storage_code code =
+        data ? files_draft_write(&upload->draft, data, size, offset, err) : STORAGE_OK;
     if (code == STORAGE_OK && base->plan.size > base->plan.part_size) {
         /* begin writing back now, so that the last fsync is short; only a hint */
         sync_file_range(upload->draft.fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
     }
     return code;
+}
+
+static enum storage_code local_upload_piece(struct upload *base, uint64_t offset, const void *data,
+                                            size_t size, struct storage_error *err)
+{
+    struct local_upload *upload = (struct local_upload *)base;
+    return files_draft_write(&upload->draft, data, size, offset, err);
 }
 
 static enum storage_code local_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
@@ -353,6 +361,7 @@ static const struct backend local_backend = {
     .make_bucket = local_make_bucket,
     .upload_begin = local_upload_begin,
     .upload_part = local_upload_part,
+    .upload_piece = local_upload_piece,
     .upload_complete = local_upload_complete,
     .upload_abort = local_upload_abort,
     .upload_token = local_upload_token,

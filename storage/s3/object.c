@@ -205,56 +205,121 @@ static enum storage_code check_range(struct s3_store *store, const struct s3_req
     return code;
 }
 
-enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
-                          size_t size, bool whole, const char *etag, size_t *got,
-                          struct storage_info *info, struct storage_error *err)
+/* Whether the sum in an answer is that of the whole object. */
+static bool is_sum_of_whole(const struct http_response *response, uint64_t got)
 {
-    struct s3_store *store = (struct s3_store *)base;
+    return response->status == 200 || (response->has_range_total && response->range_total == got &&
+                                       strcmp(response->checksum_type, "FULL_OBJECT") == 0);
+}
+
+/* A range to be read: into data, or by pieces. */
+struct reading {
+    uint64_t offset;
+    uint64_t size;
+    bool whole; /* the range is all: it need not be named */
+    const char *etag;
+    void *data;
+    storage_piece_fn *take;
+    void *context;
     struct http_response response;
+    struct storage_info *info; /* NULL: not wanted */
+};
+
+static bool take_piece(void *context, uint64_t offset, const void *data, size_t size)
+{
+    struct reading *reading = context;
+    if (offset == 0 && reading->info) {
+        fill_info(reading->info, &reading->response,
+                  is_sum_of_whole(&reading->response, reading->size));
+    }
+    return reading->take(reading->context, offset, data, size);
+}
+
+static enum storage_code read_range(struct s3_store *store, const char *key,
+                                    struct reading *reading, uint64_t *got,
+                                    struct storage_error *err)
+{
     struct sign_pair headers[3];
     char range[RANGE_TEXT];
     char match[STORAGE_ETAG_MAX + 3];
-    struct s3_request get = {
-        .method = "GET", .what = "object", .key = key, .headers = headers, .sink = data};
+    struct http_response *response = &reading->response;
+    struct s3_request get = {.method = "GET",
+                             .what = "object",
+                             .key = key,
+                             .headers = headers,
+                             .sink = reading->data,
+                             .sink_size = (size_t)reading->size,
+                             .write = reading->take ? take_piece : NULL,
+                             .context = reading};
     struct sign_pair version;
     *got = 0;
     get.extras = EXTRAS_KEY;
     s3_pick_version(store, &get, &version);
-    if (size == 0) {
-        return read_behind_end(store, &get, UINT64_MAX, etag, info, err);
+    if (reading->size == 0) {
+        return read_behind_end(store, &get, UINT64_MAX, reading->etag, reading->info, err);
     }
-    get.sink_size = size;
-    if (!whole) { /* with a range no store sends the sum of the whole */
-        snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, offset + size - 1);
+    if (!reading->whole) { /* with a range no store sends the sum of the whole */
+        snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, reading->offset,
+                 reading->offset + reading->size - 1);
         headers[get.header_count++] = (struct sign_pair){"Range", range};
     }
-    if (etag && *etag) {
-        snprintf(match, sizeof match, "\"%s\"", etag);
+    if (reading->etag && *reading->etag) {
+        snprintf(match, sizeof match, "\"%s\"", reading->etag);
         headers[get.header_count++] = (struct sign_pair){"If-Match", match};
     }
     if (s3_speaks_checksums(store)) {
         headers[get.header_count++] = (struct sign_pair){"x-amz-checksum-mode", "ENABLED"};
     }
-    http_response_init(&response);
-    enum storage_code code = s3_perform(store, &get, &response, err);
-    if (response.status == 416) {
-        code = read_behind_end(store, &get, offset, etag, info, err);
-    } else if (response.status == 412 ||
-               (code == STORAGE_OK && is_other_etag(etag, response.etag))) {
+    http_response_init(response);
+    enum storage_code code = s3_perform(store, &get, response, err);
+    if (response->status == 416) {
+        code = read_behind_end(store, &get, reading->offset, reading->etag, reading->info, err);
+    } else if (response->status == 412 ||
+               (code == STORAGE_OK && is_other_etag(reading->etag, response->etag))) {
         code = fail_changed(store, &get, err);
     } else if (code == STORAGE_OK) {
-        code = check_range(store, &get, &response, offset, size, err);
+        code = check_range(store, &get, response, reading->offset, (size_t)reading->size, err);
         if (code == STORAGE_OK) {
-            *got = response.body_size;
+            *got = response->body_size;
         }
-        if (info) {
-            bool is_whole = response.status == 200 ||
-                            (response.has_range_total && response.range_total == *got &&
-                             strcmp(response.checksum_type, "FULL_OBJECT") == 0);
-            fill_info(info, &response, is_whole);
+        if (reading->info) {
+            fill_info(reading->info, response, is_sum_of_whole(response, *got));
         }
     }
-    http_response_release(&response);
+    http_response_release(response);
+    return code;
+}
+
+enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
+                          size_t size, bool whole, const char *etag, size_t *got,
+                          struct storage_info *info, struct storage_error *err)
+{
+    uint64_t arrived = 0;
+    struct reading reading = {
+        .offset = offset, .size = size, .whole = whole, .etag = etag, .data = data, .info = info};
+    enum storage_code code = read_range((struct s3_store *)base, key, &reading, &arrived, err);
+    *got = (size_t)arrived;
+    return code;
+}
+
+enum storage_code s3_read_pieces(struct storage *base, const char *key, uint64_t offset,
+                                 uint64_t size, bool whole, const char *etag,
+                                 storage_piece_fn *take, void *context, struct storage_info *info,
+                                 struct storage_error *err)
+{
+    uint64_t arrived = 0;
+    struct reading reading = {.offset = offset,
+                              .size = size,
+                              .whole = whole,
+                              .etag = etag,
+                              .take = take,
+                              .context = context,
+                              .info = info};
+    enum storage_code code = read_range((struct s3_store *)base, key, &reading, &arrived, err);
+    if (code == STORAGE_OK && arrived != size) {
+        code = storage_fail(err, STORAGE_TRANSFER, "read %s: %llu bytes came instead of %llu", key,
+                            (unsigned long long)arrived, (unsigned long long)size);
+    }
     return code;
 }
 

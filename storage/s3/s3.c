@@ -32,6 +32,7 @@ static enum storage_code s3_presign(struct storage *base, const char *key, const
 static const struct backend s3_backend = {
     .stat = s3_stat,
     .read = s3_read,
+    .read_pieces = s3_read_pieces,
     .remove = s3_remove,
     .remove_batch = s3_remove_batch,
     .make_bucket = s3_make_bucket,

@@ -75,9 +75,9 @@ struct s3_request {
     bool (*write)(void *context, uint64_t offset, const void *data, size_t size);
     void *context;
     const char *sha256; /* of a body given by `read`, in hex */
-    bool error_in_200; /* a 2xx answer may hold an error document (Complete, Copy) */
-    bool is_long;      /* the store may be silent for long while it works */
-    bool ignores_stop; /* clean-up: one try, few seconds, also after a stop */
+    bool error_in_200;  /* a 2xx answer may hold an error document (Complete, Copy) */
+    bool is_long;       /* the store may be silent for long while it works */
+    bool ignores_stop;  /* clean-up: one try, few seconds, also after a stop */
 };
 
 /*
@@ -128,6 +128,10 @@ enum storage_code s3_stat(struct storage *base, const char *key, struct storage_
 enum storage_code s3_read(struct storage *base, const char *key, uint64_t offset, void *data,
                           size_t size, bool whole, const char *etag, size_t *got,
                           struct storage_info *info, struct storage_error *err);
+enum storage_code s3_read_pieces(struct storage *base, const char *key, uint64_t offset,
+                                 uint64_t size, bool whole, const char *etag,
+                                 storage_piece_fn *take, void *context, struct storage_info *info,
+                                 struct storage_error *err);
 enum storage_code s3_remove(struct storage *base, const char *key, struct storage_error *err);
 enum storage_code s3_remove_batch(struct storage *base, const char *const *keys, size_t count,
                                   size_t *removed, struct storage_error *err);
