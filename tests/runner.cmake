@@ -29,6 +29,7 @@ program_test(test_job MINIO TIMEOUT 900 LABELS threads)
 program_test(test_network MINIO LABELS threads)
 program_test(test_key_order MINIO)
 program_test(test_tls TLS LABELS threads)
+program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
 
 # A store that no real one will be, for test_hostile.sh.
 add_executable(hostile_store hostile_store.c)
