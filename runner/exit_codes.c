@@ -16,6 +16,7 @@ enum exit_code exit_code_of_storage(enum storage_code code)
         [STORAGE_HOSTILE] = EXIT_TRANSFER,
         [STORAGE_CHANGED] = EXIT_TRANSFER,
         [STORAGE_CONFLICT] = EXIT_TRANSFER,
+        [STORAGE_WITHHELD] = EXIT_TRANSFER,
         [STORAGE_STOPPED] = EXIT_INTERRUPTED,
         [STORAGE_BUG] = EXIT_BUG,
     };

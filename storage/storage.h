@@ -39,6 +39,7 @@
     X(HOSTILE, "hostile", "the key is refused")                    \
     X(CHANGED, "changed", "the source changed while it was read")  \
     X(CONFLICT, "conflict", "the store's state forbids it")        \
+    X(WITHHELD, "withheld", "deletions were withheld")             \
     X(STOPPED, "stopped", "stopped on request")                    \
     X(BUG, "bug", "a bug, or no memory")
 
@@ -542,10 +543,11 @@ struct storage_summary {
     uint64_t objects; /* copied */
     uint64_t bytes;   /* of those */
     uint64_t failed;
-    uint64_t resumed; /* bytes of those copied that were there from an earlier try */
-    uint64_t skipped; /* storage_sync: unchanged */
-    uint64_t deleted; /* storage_sync */
-    uint64_t retries; /* requests that were sent again */
+    uint64_t resumed;  /* bytes of those copied that were there from an earlier try */
+    uint64_t skipped;  /* storage_sync: unchanged */
+    uint64_t deleted;  /* storage_sync */
+    uint64_t withheld; /* storage_sync: what was to be deleted and was not */
+    uint64_t retries;  /* requests that were sent again */
     double seconds;
 };
 
@@ -556,6 +558,64 @@ struct storage_summary {
  * that overlap are STORAGE_USAGE. Local files appear under their name only when whole and fsynced.
  */
 enum storage_code storage_copy(const struct storage_copy *copy, struct storage_summary *summary,
+                               struct storage_error *err);
+
+/* ---- syncs ---------------------------------------------------------------------------------- */
+
+/* When an object is the same on both sides; a size that differs always means no. */
+enum storage_compare {
+    /*
+     * To a store: its object is not older than the source. To a folder from a store: the last
+     * sync's record, ".jobferry-sync" in the folder, says that this object and this file belong
+     * together; where it says nothing, both have one mtime. Between folders: both have one mtime.
+     */
+    STORAGE_COMPARE_DEFAULT,
+    STORAGE_COMPARE_EXACT_MTIME, /* both have one mtime; a request for each object */
+    STORAGE_COMPARE_SIZE_ONLY,   /* sizes decide */
+    STORAGE_COMPARE_CHECKSUM     /* both have one CRC-32, MD5 or multipart ETag; reads all files */
+};
+
+enum storage_action {
+    STORAGE_ACTION_COPY,
+    STORAGE_ACTION_FOLDER, /* make an empty folder */
+    STORAGE_ACTION_DELETE
+};
+
+/* One step of a sync. Strings live during the call. */
+struct storage_step {
+    enum storage_action action;
+    const char *source;      /* key or path; NULL for a deletion */
+    const char *destination; /* key or path */
+    uint64_t size;
+};
+
+/*
+ * Makes the destination hold what the source holds. `copy` says between which places and how; its
+ * recursive, next, is_needed and remove_source are not looked at. Both sides are listed at once in
+ * the order of keys and merged, so memory does not grow with the number of objects. ".jobferry/"
+ * is left out at any depth, on both sides, and so is what the filter does not take.
+ *
+ * delete_extra removes from the destination what the source lacks, after all copies, and only when
+ * both listings ended cleanly, nothing failed, the source is not empty, and no more than delete_max
+ * would go: else STORAGE_WITHHELD. What lies behind a link to a folder is never deleted.
+ *
+ * dry_run changes nothing and tells the steps instead.
+ */
+struct storage_sync {
+    struct storage_copy copy;
+    enum storage_compare compare;
+    bool delete_extra;
+    bool dry_run;
+    uint64_t delete_max; /* UINT64_MAX: the lesser of 1,000 and half of what is there */
+    /* With dry_run each step; else each deletion done. One call at a time, with copy.context. */
+    void (*on_step)(void *context, const struct storage_step *step);
+};
+
+/*
+ * Syncs; errors, hooks and *summary as in storage_copy. A listing out of order, or with a name
+ * twice, is STORAGE_TRANSFER. A source that is no folder is STORAGE_USAGE.
+ */
+enum storage_code storage_sync(const struct storage_sync *sync, struct storage_summary *summary,
                                struct storage_error *err);
 
 /* ---- sums ----------------------------------------------------------------------------------- */

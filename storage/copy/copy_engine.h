@@ -1,5 +1,5 @@
 /*
- * copy_engine.h - the parts of the copy engine; only copy*.c include it.
+ * copy_engine.h - the parts of the copy engine; only copy*.c and sync/ include it.
  *
  *   copy.c         the public call: fills in defaults, starts workers, lists, sums up
  *   copy_route.c   what is copied where: the rules for names, and which pairs overlap
@@ -255,6 +255,10 @@ struct copy_route {
 /* Looks at both ends and applies the rules of storage_copy's documentation. */
 enum storage_code copy_route_find(struct copy_route *route, const struct storage_copy *copy,
                                   struct storage_error *err);
+
+/* Refuses a destination that is the source, lies in it, or holds it. */
+enum storage_code copy_check_overlap(const struct copy_route *route,
+                                     const struct storage_copy *copy, struct storage_error *err);
 
 /* Where one listed key goes. */
 enum copy_verdict {
