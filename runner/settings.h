@@ -120,6 +120,12 @@ struct settings {
     struct text_list include;
     struct text_list exclude;
     const char *symlinks;
+    bool delete_extra;
+    bool dry_run;
+    bool exact_mtime;
+    bool size_only;
+    bool checksum;
+    int64_t max_delete; /* -1: the default rule */
 
     /* output */
     bool json;

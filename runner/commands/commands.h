@@ -17,6 +17,7 @@ struct command {
 };
 
 command_fn command_cp;
+command_fn command_sync;
 command_fn command_ls;
 command_fn command_stat;
 command_fn command_cat;

@@ -172,6 +172,7 @@ static enum storage_code next(void *context, struct storage_item *item, struct s
         }
         if (!state->source_pending && !state->there_pending) {
             state->is_ended = true;
+            memset(item, 0, sizeof *item);
             return STORAGE_OK;
         }
         int order = !state->source_pending  ? 1
