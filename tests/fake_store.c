@@ -158,6 +158,16 @@ static enum storage_code serve(struct fake_store *fake, const struct fake_object
     return STORAGE_OK;
 }
 
+static void let_happen(struct fake_store *fake)
+{
+    pthread_mutex_lock(&fake->lock);
+    bool now = fake->meanwhile_at > 0 && --fake->meanwhile_at == 0;
+    pthread_mutex_unlock(&fake->lock);
+    if (now) {
+        fake->meanwhile(fake->meanwhile_context);
+    }
+}
+
 static enum storage_code fake_read(struct storage *store, const char *key, uint64_t offset,
                                    void *data, size_t size, bool whole, const char *etag,
                                    size_t *got, struct storage_info *info,
@@ -172,6 +182,7 @@ static enum storage_code fake_read(struct storage *store, const char *key, uint6
     if (fake->read_delay_us) {
         usleep(fake->read_delay_us);
     }
+    let_happen(fake);
     pthread_mutex_lock(&fake->lock);
     bool found = false;
     fake->reading -= size;
@@ -203,6 +214,10 @@ static enum storage_code fake_upload_begin(struct upload **result, struct storag
 {
     (void)err;
     struct fake_store *fake = (struct fake_store *)store;
+    fake->part_size = plan->part_size;
+    if (fake->refuse_uploads) {
+        return storage_fail(err, STORAGE_CONFLICT, "POST %s: 409", key);
+    }
     struct fake_upload *upload = calloc(1, sizeof *upload);
     upload->base.store = store;
     upload->base.plan = *plan;
@@ -224,6 +239,7 @@ static enum storage_code fake_upload_part(struct upload *base, unsigned number, 
     struct fake_store *fake = (struct fake_store *)base->store;
     size_t offset = (size_t)(number - 1) * base->plan.part_size;
     assert(offset + size <= upload->size);
+    let_happen(fake);
     pthread_mutex_lock(&fake->lock);
     fake->parts++;
     bool refused = fake->fail_parts_after && fake->parts > fake->fail_parts_after;

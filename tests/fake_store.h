@@ -39,8 +39,13 @@ struct fake_store {
     unsigned read_delay_us;
     atomic_bool *stop_after; /* set once stop_reads reads were served */
     long stop_reads;
+    void (*meanwhile)(void *context); /* called once, before the n-th read or part */
+    void *meanwhile_context;
+    long meanwhile_at;
+    bool refuse_uploads; /* beginning one is CONFLICT */
 
     /* what was seen */
+    size_t part_size; /* of the newest upload's plan */
     long reads;
     long parts;
     long begun, completed, aborted;

@@ -238,6 +238,148 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     assert_int_equal(reads, 2); /* room for the big one was asked for before it was read */
 }
 
+/* ---- what others do meanwhile --------------------------------------------------------------- */
+
+static void write_source_again(void *context)
+{
+    struct world *world = context;
+    world->big[0] ^= 1;
+    scratch_write(world->folder, "big", world->big, BIG);
+}
+
+static void write_source_again_and_again(void *context)
+{
+    struct world *world = context;
+    write_source_again(world);
+    world->fake->meanwhile_at = 1; /* before the next part, too */
+}
+
+static void cut_source(void *context)
+{
+    const struct world *world = context;
+    assert_int_equal(truncate(scratch_path(world->folder, "big"), 9 * MIB), 0);
+}
+
+static void remove_source(void *context)
+{
+    const struct world *world = context;
+    assert_int_equal(unlink(scratch_path(world->folder, "big")), 0);
+}
+
+/* Copies "big" up while that happens to it, once the first part is on its way. */
+static enum storage_code copy_meanwhile(struct world *world, void (*meanwhile)(void *context),
+                                        struct storage_error *err)
+{
+    scratch_write(world->folder, "big", world->big, BIG);
+    world->fake->meanwhile = meanwhile;
+    world->fake->meanwhile_context = world;
+    world->fake->meanwhile_at = 1;
+    struct storage_copy copy = world_copy(world, world->local, scratch_path(world->folder, "big"),
+                                          &world->fake->base, "k");
+    copy.workers = 1;
+    return storage_copy(&copy, NULL, err);
+}
+
+/* It is begun anew, so that what is stored is all of one version, or nothing is. */
+static void a_file_that_changes_while_it_is_sent_is_never_mixed(void **state)
+{
+    struct world *world = *state;
+    struct storage_error err = {0};
+    assert_int_equal(copy_meanwhile(world, write_source_again_and_again, &err), STORAGE_CHANGED);
+    assert_non_null(strstr(err.message, "/big: it changed while it was copied"));
+    assert_null(fake_store_find(world->fake, "k"));
+    assert_int_equal(world->fake->completed, 0);
+
+    assert_int_equal(copy_meanwhile(world, write_source_again, &err), STORAGE_OK);
+    const struct fake_object *object = fake_store_find(world->fake, "k");
+    assert_int_equal(object->size, BIG);
+    assert_memory_equal(object->data, world->big, BIG); /* the new version */
+
+    assert_int_equal(copy_meanwhile(world, cut_source, &err), STORAGE_OK);
+    object = fake_store_find(world->fake, "k");
+    assert_int_equal(object->size, 9 * MIB);
+    assert_memory_equal(object->data, world->big, 9 * MIB);
+}
+
+/* One open file, or another by its name: whatever is read is all of one. */
+static void a_file_that_vanishes_while_it_is_sent_is_whole_or_failed(void **state)
+{
+    struct world *world = *state;
+    struct storage_error err = {0};
+    enum storage_code code = copy_meanwhile(world, remove_source, &err);
+    const struct fake_object *object = fake_store_find(world->fake, "k");
+    if (code == STORAGE_OK) {
+        assert_non_null(object);
+        assert_int_equal(object->size, BIG);
+        assert_memory_equal(object->data, world->big, BIG);
+    } else {
+        assert_null(object);
+        assert_int_equal(code, STORAGE_NOT_FOUND);
+    }
+}
+
+static void remove_target(void *context)
+{
+    const struct world *world = context;
+    scratch_remove(strdup(scratch_path(world->folder, "to")));
+}
+
+/* The folder that is copied into vanishes: a failure of the disk, told by name, and no crash. */
+static void a_target_folder_that_vanishes_is_told(void **state)
+{
+    struct world *world = *state;
+    static const size_t sizes[] = {BIG, 1000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct storage_error err = {0};
+        fake_store_add(world->fake, "d/x", world->big, sizes[i], FAKE_CRC32);
+        world->fake->meanwhile = remove_target;
+        world->fake->meanwhile_context = world;
+        world->fake->meanwhile_at = 2 - (long)i;
+        mkdir(scratch_path(world->folder, "to"), 0777);
+        struct storage_copy copy = world_copy(world, &world->fake->base, "d", world->local,
+                                              scratch_path(world->folder, "to"));
+        copy.workers = 1;
+        enum storage_code code = storage_copy(&copy, NULL, &err);
+        if (code == STORAGE_OK) { /* made again, as it would have been in the first place */
+            world_check_file(world, "to/x", world->big, sizes[i]);
+        } else {
+            assert_int_equal(code, STORAGE_DISK);
+            assert_non_null(strstr(err.message, "/to"));
+            assert_false(scratch_exists(world->folder, "to/x"));
+        }
+    }
+}
+
+/* ---- sizes ---------------------------------------------------------------------------------- */
+
+/* S3 takes 10,000 parts: of a file that has more of the usual size, parts grow. */
+static void parts_grow_with_the_object(void **state)
+{
+    struct world *world = *state;
+    static const struct {
+        off_t size;
+        size_t part_size;
+    } cases[] = {
+        {(off_t)10000 * 8 * MIB, 8 * MIB},
+        {(off_t)10000 * 8 * MIB + 1, 9 * MIB},
+        {(off_t)10001 * 8 * MIB, 9 * MIB},
+        {(off_t)2000000 * MIB, 200 * MIB},
+    };
+    world->fake->refuse_uploads = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scratch_write(world->folder, "sparse", "x", 1);
+        if (truncate(scratch_path(world->folder, "sparse"), cases[i].size) != 0) {
+            print_message("skipped: the file system has no files so large\n");
+            skip();
+        }
+        struct storage_copy copy = world_copy(
+            world, world->local, scratch_path(world->folder, "sparse"), &world->fake->base, "k");
+        copy.part_size = 8 * MIB;
+        assert_int_equal(storage_copy(&copy, NULL, NULL), STORAGE_CONFLICT);
+        assert_int_equal(world->fake->part_size, cases[i].part_size);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +393,10 @@ int main(void)
         WORLD_TEST(a_failed_upload_is_aborted),
         WORLD_TEST(a_stop_ends_it_with_nothing_partial),
         WORLD_TEST(a_full_disk_leaves_nothing_behind),
+        WORLD_TEST(a_file_that_changes_while_it_is_sent_is_never_mixed),
+        WORLD_TEST(a_file_that_vanishes_while_it_is_sent_is_whole_or_failed),
+        WORLD_TEST(a_target_folder_that_vanishes_is_told),
+        WORLD_TEST(parts_grow_with_the_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

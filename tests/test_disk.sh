@@ -65,6 +65,19 @@ expect 73 'No space left on device' bash -c "'$jobferry' put - '$disk/put' <one"
 one_line
 check "nothing is left" test -z "$(ls -A "$disk")"
 
+# A file system that is read-only.
+mount_disk 1m
+echo old >"$disk/kept"
+mount -o remount,ro "$disk"
+expect 73 'Read-only file system' "$jobferry" cp "$server" s3://data/one "$disk/one"
+one_line
+expect 73 'Read-only file system' "$jobferry" cp -r big "$disk/big"
+expect 73 'Read-only file system' "$jobferry" cp "$server" s3://data/one "$disk/kept"
+one_line
+check "what was there is there" grep -q old "$disk/kept"
+expect 73 'Read-only file system' "$jobferry" --data_url=s3://data/big --train_url="$disk/job" "$server" --work_dir=work3
+check "nothing was trained" absent work3/ckpt
+
 # Training: a checkpoint has 483 KiB, so two fit, and the temporary of the third does not.
 mount_disk 1200k
 expect 73 'No space left on device' "$jobferry" train --data_url=digits --work_dir=work \
