@@ -27,6 +27,7 @@ command_fn command_mb;
 command_fn command_du;
 command_fn command_cleanup;
 command_fn command_completion;
+command_fn command_mv;
 command_fn command_presign;
 command_fn command_run;
 command_fn command_train;

@@ -29,6 +29,23 @@ static enum exit_code read_filter(struct copy_view *view)
     return EXIT_DONE;
 }
 
+enum exit_code copy_view_open_places(struct copy_view *view, struct app *app, const char *verb,
+                                     const char *source, const char *destination)
+{
+    *view = (struct copy_view){.app = app};
+    enum exit_code code = read_filter(view);
+    if (!code) {
+        code = place_open(&view->source, app, SIDE_DATA, source, app->stop, 0);
+    }
+    if (!code) {
+        code = place_open(&view->destination, app, SIDE_TRAIN, destination, app->stop, 0);
+    }
+    if (!code) {
+        progress_init(&view->progress, verb, &app->log);
+    }
+    return code;
+}
+
 enum exit_code copy_view_open(struct copy_view *view, struct app *app, const char *command,
                               const char *verb)
 {
@@ -38,18 +55,8 @@ enum exit_code copy_view_open(struct copy_view *view, struct app *app, const cha
         return app_fail(app, EXIT_USAGE, "%s takes a source and a destination, not %zu words",
                         command, arguments->positional_count);
     }
-    enum exit_code code = read_filter(view);
-    if (!code) {
-        code = place_open(&view->source, app, SIDE_DATA, arguments->positional[0], app->stop, 0);
-    }
-    if (!code) {
-        code =
-            place_open(&view->destination, app, SIDE_TRAIN, arguments->positional[1], app->stop, 0);
-    }
-    if (!code) {
-        progress_init(&view->progress, verb, &app->log);
-    }
-    return code;
+    return copy_view_open_places(view, app, verb, arguments->positional[0],
+                                 arguments->positional[1]);
 }
 
 void copy_view_release(struct copy_view *view)

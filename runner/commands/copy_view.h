@@ -23,6 +23,9 @@ struct copy_view {
  */
 enum exit_code copy_view_open(struct copy_view *view, struct app *app, const char *command,
                               const char *verb);
+/* The same between these two. */
+enum exit_code copy_view_open_places(struct copy_view *view, struct app *app, const char *verb,
+                                     const char *source, const char *destination);
 void copy_view_release(struct copy_view *view);
 
 /* A copy between the places with the options that both commands take; hooks go to the view. */

@@ -120,6 +120,14 @@ static enum storage_code feed_items(struct copy_engine *engine, struct storage_e
         if (code != STORAGE_OK || !item.source) {
             break;
         }
+        struct storage_error same = {0};
+        /* resolving paths costs, and a file copied onto itself is harmless, unless it then goes */
+        bool is_checked = engine->copy.remove_source || engine->copy.source->kind != STORAGE_LOCAL;
+        if (!item.failure && is_checked &&
+            copy_route_check_pair(&engine->copy, item.source, item.destination, &same) !=
+                STORAGE_OK) {
+            item.failure = &same;
+        }
         code = queue_item(engine, &item, err);
         if (code == STORAGE_OK && copy_is_stopped(engine)) {
             code = storage_fail(err, STORAGE_STOPPED, "copy: stopped on request");

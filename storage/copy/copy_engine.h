@@ -260,6 +260,10 @@ enum storage_code copy_route_find(struct copy_route *route, const struct storage
 enum storage_code copy_check_overlap(const struct copy_route *route,
                                      const struct storage_copy *copy, struct storage_error *err);
 
+/* Refuses a pair that names one object, or one file, twice. */
+enum storage_code copy_route_check_pair(const struct storage_copy *copy, const char *source,
+                                        const char *destination, struct storage_error *err);
+
 /* Where one listed key goes. */
 enum copy_verdict {
     COPY_TAKE,

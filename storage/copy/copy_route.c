@@ -203,6 +203,20 @@ enum storage_code copy_check_overlap(const struct copy_route *route, const struc
                     : STORAGE_OK;
 }
 
+enum storage_code copy_route_check_pair(const struct storage_copy *copy, const char *source,
+                                        const char *destination, struct storage_error *err)
+{
+    struct copy_route route = {.single = true};
+    if (strlen(source) >= sizeof route.from || strlen(destination) >= sizeof route.to) {
+        return fail_usage(err, copy->source, "", "a name is too long");
+    }
+    snprintf(route.from, sizeof route.from, "%s", source);
+    snprintf(route.to, sizeof route.to, "%s", destination);
+    struct storage_copy pair = *copy;
+    pair.source_key = source;
+    return copy_check_overlap(&route, &pair, err);
+}
+
 enum storage_code copy_route_find(struct copy_route *route, const struct storage_copy *copy,
                                   struct storage_error *err)
 {
