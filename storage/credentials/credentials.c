@@ -194,8 +194,9 @@ static void fly(struct credentials *credentials)
     if (code == STORAGE_OK && !keys->access_key[0] && credentials->keys &&
         credentials->keys->access_key[0]) { /* who had keys does not become nobody */
         credentials_give(keys);
-        code = storage_fail(&failure, STORAGE_UNREACHABLE,
-                            "refresh the keys: where they came from, nobody is there any more");
+        code = STORAGE_UNREACHABLE;
+        storage_fail(&failure, code,
+                     "refresh the keys: where they came from, nobody is there any more");
     }
     credentials->in_flight = false;
     credentials->flights++;

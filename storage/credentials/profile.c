@@ -146,8 +146,8 @@ bool storage_profile_read_obsutil(struct storage_profile *profile, const char *p
 
 void storage_profile_release(struct storage_profile *profile)
 {
-    const struct field *const all[] = {profile_fields, obsutil_fields};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    const struct field *const all[2] = {profile_fields, obsutil_fields};
+    for (size_t i = 0; i < 2; i++) {
         for (const struct field *field = all[i]; field->key; field++) {
             char **place = field_of(profile, field->offset);
             secret_free(*place);
