@@ -196,8 +196,8 @@ static bool is_out_of_reach(const struct storage_profile *profile)
 
 static const char out_of_reach[] =
     "%s takes its keys by source_profile, credential_source or SSO, which jobferry does not do; "
-    "write 'credential_process = aws configure export-credentials --profile NAME --format "
-    "process' into a profile of your own";
+    "a profile with 'credential_process = aws configure export-credentials --profile NAME --format "
+    "process' (AWS CLI 2) does";
 
 /* named: the profile that flags or the side's environment ask for, or NULL. */
 static enum exit_code resolve_keys(struct access *access, const struct settings *settings,

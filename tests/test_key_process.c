@@ -132,7 +132,10 @@ static void a_commands_trouble_is_told(void **state)
         enum storage_code code;
         const char *word;
     } cases[] = {
-        {"echo first >&2; echo second >&2; exit 7", STORAGE_DENIED, "exited with 7: first"},
+        {"echo first >&2; printf 'second\\n\\n' >&2; exit 7", STORAGE_DENIED,
+         "exited with 7: second"},
+        {"yes first | head -n 1000 >&2; echo second >&2; exit 7", STORAGE_DENIED,
+         "exited with 7: second"},
         {"kill -9 $$", STORAGE_DENIED, "signal 9"},
         {"echo SECRET", STORAGE_DENIED, "no JSON"},
         {"echo '[1]'", STORAGE_DENIED, "no JSON"},

@@ -128,7 +128,7 @@ static void check_string(const struct vector *vector, const char *string)
 static void check_vector(const struct vector *vector)
 {
     static const char secret[] = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    struct sign_keys keys = {"AKIAIOSFODNN7EXAMPLE", secret, vector->region, "s3", NULL};
+    struct sign_keys keys = {"AKIAIOSFODNN7EXAMPLE", secret, vector->region, "s3", NULL, 0};
     struct buf path, canonical, string, result;
     buf_init(&path, 4096);
     buf_init(&canonical, 4096);
@@ -201,7 +201,7 @@ static void vectors_give_their_signatures(void **state)
 static void authorization_values_are_whole(void **state)
 {
     (void)state;
-    struct sign_keys keys = {"AK", "SK", "cn-north-4", "s3", NULL};
+    struct sign_keys keys = {"AK", "SK", "cn-north-4", "s3", NULL, 0};
     const struct sign_pair headers[] = {{"x-amz-date", "20241012T081238Z"}, {"Host", "h"}};
     struct sign_request request = {"GET", "/", "/", NULL, 0, headers, 2, "UNSIGNED-PAYLOAD"};
     struct buf out;
@@ -224,14 +224,17 @@ static void a_kept_day_key_changes_nothing(void **state)
     (void)state;
     static const struct {
         const char *access, *secret, *region, *time;
-    } turns[] = {{"AK", "SK", "cn-north-4", "20241012T081238Z"},
-                 {"AK", "SK", "cn-north-4", "20241012T235959Z"},
-                 {"AK", "SK", "cn-north-4", "20241013T000000Z"},
-                 {"AK", "SK", "cn-east-3", "20241013T000000Z"},
-                 {"BK", "other", "cn-east-3", "20241013T000000Z"}};
+        uint64_t generation;
+    } turns[] = {{"AK", "SK", "cn-north-4", "20241012T081238Z", 0},
+                 {"AK", "SK", "cn-north-4", "20241012T235959Z", 0},
+                 {"AK", "SK", "cn-north-4", "20241013T000000Z", 0},
+                 {"AK", "SK", "cn-east-3", "20241013T000000Z", 0},
+                 {"BK", "other", "cn-east-3", "20241013T000000Z", 0},
+                 {"BK", "later", "cn-east-3", "20241013T000000Z", 1}};
     struct sign_day_key kept = {0};
     for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
-        struct sign_keys keys = {turns[i].access, turns[i].secret, turns[i].region, "s3", NULL};
+        struct sign_keys keys = {turns[i].access,    turns[i].secret, turns[i].region, "s3", NULL,
+                                 turns[i].generation};
         struct buf derived;
         struct buf used;
         buf_init(&derived, 64);
@@ -357,7 +360,7 @@ static void check_stage(const struct suite_case *c, const char *file, const stru
 static void check_stages(const struct suite_case *c, const struct sign_request *request,
                          const char *kind)
 {
-    struct sign_keys keys = {c->access, c->secret, c->region, c->service, NULL};
+    struct sign_keys keys = {c->access, c->secret, c->region, c->service, NULL, 0};
     int64_t seconds = seconds_of(c->stamp);
     struct buf canonical, string, signature;
     char file[64];
@@ -400,7 +403,7 @@ static void check_in_header(struct suite_case *c, struct sign_request request, b
 
 static void check_in_query(struct suite_case *c, struct sign_request request, bool omit_token)
 {
-    struct sign_keys keys = {c->access, c->secret, c->region, c->service, NULL};
+    struct sign_keys keys = {c->access, c->secret, c->region, c->service, NULL, 0};
     struct sign_pair query[PAIRS + 6];
     size_t count = c->query_count;
     struct buf credential, names;

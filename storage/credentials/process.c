@@ -8,7 +8,7 @@
  * minute; then, or at a stop, the whole group is killed.
  *
  * It prints one JSON object: Version 1, AccessKeyId, SecretAccessKey, and where they are temporary
- * SessionToken and Expiration. The first line of its stderr is told when it fails.
+ * SessionToken and Expiration. The last line of its stderr is told when it fails.
  */
 #include "storage/base/digest.h"
 #include "storage/base/json.h"
@@ -31,7 +31,8 @@
 enum {
     WORDS_MAX = 64,
     OUTPUT_MAX = 64 * 1024,
-    COMPLAINT_MAX = 256,
+    COMPLAINT_MAX = 512,
+    PIECES_MAX = 1024, /* of what is left in a pipe of 64 KiB, and more */
     LIMIT_MS = 60 * 1000,
     LOOK_MS = 20 /* how late an end or a stop may be seen */
 };
@@ -82,12 +83,16 @@ static bool split(const char *command, char *text, char *words[WORDS_MAX + 1])
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-/* What comes out of one pipe, up to size - 1 bytes; more is read and forgotten, and told. */
+/*
+ * What comes out of one pipe: its first size - 1 bytes, and whether there were more; or its last,
+ * as that is where programs say what ailed them.
+ */
 struct outlet {
     int fd; /* -1: ended */
     char *data;
     size_t size;
     size_t length;
+    bool keeps_end;
     bool overflowed;
 };
 
@@ -101,7 +106,7 @@ struct run {
 
 static void outlet_read(struct outlet *outlet)
 {
-    char piece[4096];
+    char piece[COMPLAINT_MAX];
     ssize_t got = read(outlet->fd, piece, sizeof piece);
     if (got < 0 && errno == EINTR) {
         return;
@@ -112,6 +117,13 @@ static void outlet_read(struct outlet *outlet)
         return;
     }
     size_t room = outlet->size - 1 - outlet->length;
+    if (outlet->keeps_end && (size_t)got > room) {
+        size_t drop = (size_t)got - room;
+        drop = drop < outlet->length ? drop : outlet->length;
+        memmove(outlet->data, outlet->data + drop, outlet->length - drop);
+        outlet->length -= drop;
+        room += drop;
+    }
     size_t keep = (size_t)got < room ? (size_t)got : room;
     memcpy(outlet->data + outlet->length, piece, keep);
     outlet->length += keep;
@@ -191,6 +203,12 @@ static const char *attend(struct run *run, const atomic_bool *stop)
             look_for_end(run, WNOHANG);
         }
     }
+    /* What it had complained of before it ended; its children may go on for ever. */
+    struct pollfd rest = {.fd = run->complaint.fd, .events = POLLIN};
+    for (unsigned i = 0; i < PIECES_MAX && rest.fd >= 0 && poll(&rest, 1, 0) > 0; i++) {
+        outlet_read(&run->complaint);
+        rest.fd = run->complaint.fd;
+    }
     if (why) {
         kill(-run->pid, SIGKILL);
         if (!run->ended) {
@@ -242,20 +260,27 @@ done:
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
+/* The last line that is not empty; text loses its end. */
+static const char *last_line(char *text)
+{
+    secret_trim(text);
+    const char *end = strrchr(text, '\n');
+    return end ? end + 1 : text;
+}
+
 static enum storage_code take_output(const struct key_source *source, const struct run *run,
                                      struct credentials_keys **keys, struct storage_error *err)
 {
     static const struct key_paths paths = {"AccessKeyId", "SecretAccessKey", "SessionToken",
                                            "Expiration"};
-    int first = (int)strcspn(run->complaint.data, "\r\n");
+    const char *complaint = last_line(run->complaint.data);
     if (WIFSIGNALED(run->status)) {
         return keys_fail(source, err, STORAGE_DENIED, "it was ended by signal %d",
                          WTERMSIG(run->status));
     }
     if (WEXITSTATUS(run->status) != 0) {
-        return keys_fail(source, err, STORAGE_DENIED, "it exited with %d%s%.*s",
-                         WEXITSTATUS(run->status), first > 0 ? ": " : "", first,
-                         run->complaint.data);
+        return keys_fail(source, err, STORAGE_DENIED, "it exited with %d%s%s",
+                         WEXITSTATUS(run->status), complaint[0] ? ": " : "", complaint);
     }
     int64_t version = 0;
     struct json *json = json_parse(run->output.data, run->output.length);
@@ -270,10 +295,11 @@ static enum storage_code take_output(const struct key_source *source, const stru
 enum storage_code keys_from_process(const struct key_source *source, struct credentials_keys **keys,
                                     struct storage_error *err)
 {
-    char complaint[COMPLAINT_MAX] = "";
+    char complaint[COMPLAINT_MAX + 1] = "";
     char *words[WORDS_MAX + 1];
-    struct run run = {.output = {.fd = -1, .size = OUTPUT_MAX + 1},
-                      .complaint = {.fd = -1, .data = complaint, .size = sizeof complaint}};
+    struct run run = {
+        .output = {.fd = -1, .size = OUTPUT_MAX + 1},
+        .complaint = {.fd = -1, .data = complaint, .size = sizeof complaint, .keeps_end = true}};
     int failed = 0;
     enum storage_code code = STORAGE_OK;
     char *text = malloc(2 * strlen(source->is.command) + 2); /* a NUL for each word */

@@ -41,6 +41,8 @@ static const struct service_error service_errors[] = {
     {"ExpiredToken", STORAGE_DENIED, S3_FAIL, "the temporary keys have expired: get new ones"},
     {"InvalidToken", STORAGE_DENIED, S3_FAIL,
      "the session token does not fit the access key: take key, secret and token from one place"},
+    {"InvalidTokenId", STORAGE_DENIED, S3_FAIL, /* MinIO's word for the same */
+     "the session token does not fit the access key: take key, secret and token from one place"},
     {"InvalidSecurity", STORAGE_DENIED, S3_FAIL, NULL},
     {"RequestTimeTooSkewed", STORAGE_DENIED, S3_FAIL, "set this machine's clock"},
     {"AuthorizationHeaderMalformed", STORAGE_DENIED, S3_FAIL,

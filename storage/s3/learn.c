@@ -62,8 +62,8 @@ static bool learn_keys(struct s3_store *store, const struct attempt *attempt,
                        const struct s3_request *request, const struct http_response *response,
                        const char *service_code, struct course *course)
 {
-    static const char *const words[] = {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId",
-                                        "TokenRefreshRequired"};
+    static const char *const words[] = {"ExpiredToken", "InvalidToken", "InvalidTokenId",
+                                        "InvalidAccessKeyId", "TokenRefreshRequired"};
     if (attempt->signature == STORAGE_SIGN_NONE || course->renewed) {
         return false;
     }

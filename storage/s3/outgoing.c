@@ -152,8 +152,12 @@ static void sign(struct outgoing *out, struct s3_store *store, const struct atte
     buf_init(&canonical, 2 * TEXT_MAX);
     buf_init(&string, 2 * TEXT_MAX);
     struct sign_day_key day_key = attempt->day_key;
-    struct sign_keys keys = {attempt->keys->access_key, attempt->keys->secret_key,
-                             attempt->endpoint.region, "s3", &day_key};
+    struct sign_keys keys = {attempt->keys->access_key,
+                             attempt->keys->secret_key,
+                             attempt->endpoint.region,
+                             "s3",
+                             &day_key,
+                             attempt->keys->generation};
     struct sign_request subject = {
         .method = request->method,
         .path = out->path.data,

@@ -43,20 +43,21 @@ struct sign_request {
 };
 
 /*
- * A derived key, good for one access key, day, region and service; whoever keeps it wipes it.
+ * A derived key, good for one pair of keys, day, region and service; whoever keeps it wipes it.
  * Zeroed: none.
  */
 struct sign_day_key {
-    char scope[256]; /* "AKIA…/20241012/cn-north-4/s3" */
+    char scope[256]; /* "0/AKIA…/20241012/cn-north-4/s3" */
     uint8_t key[32];
 };
 
 struct sign_keys {
     const char *access_key;
     const char *secret_key;
-    const char *region;  /* SigV4 */
-    const char *service; /* SigV4: "s3" */
+    const char *region;           /* SigV4 */
+    const char *service;          /* SigV4: "s3" */
     struct sign_day_key *day_key; /* SigV4: used when it is today's, else renewed; NULL: not kept */
+    uint64_t generation; /* tells an access key's earlier secret from its later one: for day_key */
 };
 
 /* ---- AWS Signature Version 4, for S3: paths are neither normalised nor encoded twice ---- */

@@ -12,6 +12,7 @@
 #include "storage/base/url.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,8 +133,8 @@ void sign_v4_signature(struct buf *out, const char *string, const struct sign_ke
     uint8_t signature[SHA256_SIZE];
     date_format_amz(day, seconds);
     day[8] = '\0';
-    int size = snprintf(wanted.scope, sizeof wanted.scope, "%s/%s/%s/%s", keys->access_key, day,
-                        keys->region, keys->service);
+    int size = snprintf(wanted.scope, sizeof wanted.scope, "%" PRIu64 "/%s/%s/%s/%s",
+                        keys->generation, keys->access_key, day, keys->region, keys->service);
     bool may_keep = kept && size > 0 && (size_t)size < sizeof wanted.scope;
     bool ok = true;
     if (may_keep && strcmp(kept->scope, wanted.scope) == 0) {
