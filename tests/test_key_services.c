@@ -7,11 +7,15 @@
 
 #include "storage/credentials/source.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -309,8 +313,8 @@ static void a_containers_refusal_is_told(void **state)
     desk_finish(&desk);
 }
 
-/* An answer that does not come ends by our time-out; the second try gets one. */
-static void a_slow_service_is_asked_again(void **state)
+/* An answer that breaks off; the second try gets a whole one. */
+static void an_answer_that_breaks_off_is_asked_again(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
@@ -324,6 +328,26 @@ static void a_slow_service_is_asked_again(void **state)
     desk_finish(&desk);
 }
 
+/* One that takes the connection and says nothing: time-outs end that, whatever the test's is. */
+static void a_silent_service_is_given_up(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(silent, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(silent, 8), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&address, &size), 0);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    struct desk desk;
+    desk_start(&desk, STORAGE_KEYS_CONTAINER, NULL, 0);
+    desk.config.access.keys.url = url;
+    desk_must_fail(&desk, STORAGE_UNREACHABLE, "container's credential service");
+    desk_finish(&desk);
+    close(silent);
+}
+
 /* The authorization must not go in the clear to another machine, whatever its name looks like. */
 static void plain_http_stays_on_the_machine(void **state)
 {
@@ -332,6 +356,7 @@ static void plain_http_stays_on_the_machine(void **state)
                                        "http://127.0.0.1.example.com/",
                                        "http://localhost.example/",
                                        "http://localhost@example/",
+                                       "http://127.0.0.1:80@example.com/",
                                        "http://169.254.170.20/",
                                        "ftp://127.0.0.1/",
                                        "http://169.254.170.2.example/x"};
@@ -387,6 +412,7 @@ static void a_token_is_exchanged_for_keys(void **state)
                 "&WebIdentityToken=ey.J%2B%2F%3DSECRET",
                 true);
     assert_sent(&desk, 0, "Authorization", false);
+    assert_sent(&desk, 0, "%0A", false); /* the file's line end is not the token's */
     desk_finish(&desk);
 }
 
@@ -466,7 +492,8 @@ int main(void)
         TEST(a_services_trouble_is_told),
         TEST(a_container_is_asked_with_its_authorization),
         TEST(a_containers_refusal_is_told),
-        TEST(a_slow_service_is_asked_again),
+        TEST(an_answer_that_breaks_off_is_asked_again),
+        TEST(a_silent_service_is_given_up),
         TEST(plain_http_stays_on_the_machine),
         TEST(an_authorization_is_one_line),
         TEST(a_token_is_exchanged_for_keys),

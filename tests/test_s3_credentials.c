@@ -352,6 +352,27 @@ static void keys_are_renewed_once_a_request(void **state)
     }
 }
 
+/* A source that brings other keys each time, all as bad: two tries, not one a fetch. */
+static void new_keys_are_no_reason_to_go_on_for_ever(void **state)
+{
+    (void)state;
+    static const char script[] = "#!/bin/sh\necho '{\"Version\":1,\"SecretAccessKey\":\"S\","
+                                 "\"AccessKeyId\":\"B'$$'\"}'\n";
+    struct storage_error err;
+    struct store store;
+    store_start(&store);
+    atomic_store(&store.valid, 2);
+    scratch_write(store.folder, "script", script, sizeof script - 1);
+    const char *path = scratch_path(store.folder, "script");
+    assert_int_equal(chmod(path, 0700), 0);
+    struct storage_config config = {.access.keys = {.kind = STORAGE_KEYS_PROCESS, .command = path}};
+    struct storage *storage = store_open(&store, config);
+    assert_int_equal(read_key(storage, &err), STORAGE_DENIED);
+    assert_int_equal(atomic_load(&store.seen), 2);
+    storage_close(storage);
+    store_stop(&store);
+}
+
 /* After that nothing is sent: each wrong signature more would keep the account blocked. */
 static void a_blocked_account_is_left_alone(void **state)
 {
@@ -419,6 +440,7 @@ int main(void)
         cmocka_unit_test(only_the_part_of_an_expired_token_is_sent_again),
         cmocka_unit_test(parts_in_flight_renew_the_token_together),
         cmocka_unit_test(keys_are_renewed_once_a_request),
+        cmocka_unit_test(new_keys_are_no_reason_to_go_on_for_ever),
         cmocka_unit_test(a_blocked_account_is_left_alone),
         cmocka_unit_test(the_expiry_of_the_keys_is_told),
         cmocka_unit_test(a_source_that_fails_is_told),
