@@ -31,10 +31,39 @@ static void tries_end_and_are_counted(void **state)
     scene_start(&scene, SCENE_STEPS(steps));
     assert_int_equal(scene_read_key(&scene), STORAGE_UNREACHABLE);
     assert_string_equal(scene.err.message,
-                        "GET s3://bkt/k: 500 InternalError: m (request R7), after 3 tries");
-    assert_string_equal(scene.err.request_id, "R7");
+                        "GET s3://bkt/k: 502 no reason given, after 3 tries, of which the last "
+                        "met: GET s3://bkt/k: 500 InternalError: m (request R7)");
+    assert_int_equal(scene.err.http_status, 502);
     assert_string_equal(scene.err.operation, "GET object");
     assert_string_equal(scene.err.target, "s3://bkt/k");
+    scene_finish(&scene);
+}
+
+/* The first trouble is the cause; a refusal that follows decides what kind of failure it is. */
+static void the_first_cause_is_told(void **state)
+{
+    (void)state;
+    static const struct script_step same[] = {
+        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R1" SCENE_ERROR("InternalError")},
+        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R2" SCENE_ERROR("InternalError")},
+        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R3" SCENE_ERROR("InternalError")},
+    };
+    static const struct script_step refused[] = {
+        {"GET /bkt/k", "500 Oops\nx-amz-request-id: R1" SCENE_ERROR("InternalError")},
+        {"GET /bkt/k", "403 No" SCENE_ERROR("AccessDenied")},
+    };
+    struct scene scene;
+    scene_start(&scene, SCENE_STEPS(same));
+    assert_int_equal(scene_read_key(&scene), STORAGE_UNREACHABLE);
+    assert_string_equal(scene.err.message,
+                        "GET s3://bkt/k: 500 InternalError: m (request R3), after 3 tries");
+    scene_finish(&scene);
+    scene_start(&scene, SCENE_STEPS(refused));
+    assert_int_equal(scene_read_key(&scene), STORAGE_DENIED);
+    assert_string_equal(scene.err.service_code, "AccessDenied");
+    assert_string_equal(scene.err.message,
+                        "GET s3://bkt/k: 403 AccessDenied: m, after 2 tries, of which the first "
+                        "met: GET s3://bkt/k: 500 InternalError: m (request R1)");
     scene_finish(&scene);
 }
 
@@ -131,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passing_troubles_are_tried_again),
         cmocka_unit_test(tries_end_and_are_counted),
+        cmocka_unit_test(the_first_cause_is_told),
         cmocka_unit_test(refusals_are_not_tried_again),
         cmocka_unit_test(waits_are_those_the_store_asks_for),
         cmocka_unit_test(without_budget_retries_wait_seconds),

@@ -379,6 +379,51 @@ static enum storage_code complete(struct copying *copying, struct storage_error 
     return code;
 }
 
+/* Whether etag is the MD5 of the parts' MD5s, which stores without encryption give as ETags. */
+static bool is_composite(const struct copying *copying, const char *etag)
+{
+    uint8_t md5[MD5_SIZE];
+    char suffix[16];
+    bool ok = true;
+    struct md5 *sum = md5_new();
+    for (unsigned i = 0; sum && ok && i < copying->part_count; i++) {
+        ok = is_md5(copying->etags[i]);
+        for (size_t j = 0; ok && j < MD5_SIZE; j++) {
+            char digits[3] = {copying->etags[i][2 * j], copying->etags[i][2 * j + 1], '\0'};
+            md5[j] = (uint8_t)strtoul(digits, NULL, 16);
+        }
+        md5_add(sum, md5, ok ? MD5_SIZE : 0);
+    }
+    ok = sum && md5_finish(sum, md5) && ok;
+    md5_free(sum);
+    snprintf(suffix, sizeof suffix, "-%u", copying->part_count);
+    return ok && upload_is_etag(etag, md5, suffix);
+}
+
+/*
+ * A Complete whose answer did not come, or was that there is no such upload any more, may have been
+ * carried out. The object tells: OBS names the upload, others have the ETag of our parts.
+ */
+static bool is_completed(struct copying *copying, enum storage_code code,
+                         const struct storage_error *err)
+{
+    struct http_response response;
+    struct storage_error unused;
+    struct s3_request head = {
+        .method = "HEAD", .what = "object", .key = copying->key, .extras = EXTRAS_KEY};
+    if (code != STORAGE_UNREACHABLE && code != STORAGE_TRANSFER &&
+        strcmp(err->service_code, "NoSuchUpload") != 0) {
+        return false;
+    }
+    http_response_init(&response);
+    bool found =
+        s3_perform(copying->store, &head, &response, &unused) == STORAGE_OK &&
+        response.content_length == copying->info->size &&
+        (strcmp(response.upload_id, copying->id) == 0 || is_composite(copying, response.etag));
+    http_response_release(&response);
+    return found;
+}
+
 static void abort_upload(struct copying *copying)
 {
     struct http_response response;
@@ -446,6 +491,7 @@ static enum storage_code copy_parts(struct copying *copying, const char *from_ke
     code = copy_all_parts(copying, err);
     if (code == STORAGE_OK) {
         code = complete(copying, err);
+        code = code != STORAGE_OK && is_completed(copying, code, err) ? STORAGE_OK : code;
     }
     if (code != STORAGE_OK) {
         abort_upload(copying);

@@ -19,6 +19,7 @@
 #include "storage/base/digest.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -292,13 +293,47 @@ static enum storage_code fail_blocked(const struct s3_store *store,
     return code;
 }
 
-static void count_tries(const struct course *course, struct storage_error *err)
+static void append(struct storage_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void append(struct storage_error *err, const char *format, ...)
 {
     size_t length = strlen(err->message);
-    if (course->tries > 1 && err->code != STORAGE_STOPPED) {
-        snprintf(err->message + length, sizeof err->message - length, ", after %u tries",
-                 course->tries);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->message + length, sizeof err->message - length, format, arguments);
+    va_end(arguments);
+}
+
+static bool is_same_trouble(const struct storage_error *a, const struct storage_error *b)
+{
+    return a->code == b->code && a->http_status == b->http_status &&
+           strcmp(a->service_code, b->service_code) == 0;
+}
+
+/*
+ * Tries have come to their end. The cause is the first trouble, what follows may be its
+ * consequence; but a refusal at the end decides what kind of failure it is. Both are told.
+ */
+static enum storage_code conclude(const struct course *course, const struct storage_error *first,
+                                  enum s3_remedy last, struct storage_error *err)
+{
+    char told[512];
+    bool is_other = course->has_first && !is_same_trouble(first, err);
+    if (course->tries < 2 || err->code == STORAGE_STOPPED) {
+        return err->code;
     }
+    snprintf(told, sizeof told, "%.511s",
+             is_other && last == S3_FAIL ? first->message : err->message);
+    if (is_other && last != S3_FAIL) {
+        *err = *first;
+    }
+    append(err, ", after %u tries", course->tries);
+    if (is_other) {
+        append(err,
+               last == S3_FAIL ? ", of which the first met: %s" : ", of which the last met: %s",
+               told);
+    }
+    return err->code;
 }
 
 /* One try from keys to verdict: remedy says what may be done about a failure. */
@@ -332,6 +367,7 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
                              struct http_response *response, struct storage_error *err)
 {
     struct storage_error own;
+    struct storage_error first; /* trouble of a try that was tried again */
     struct course course = {0};
     struct buf hash;
     enum storage_code code = STORAGE_OK;
@@ -360,8 +396,12 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
             break;
         }
         if (remedy != S3_AGAIN && !await_next(store, request, response, remedy, &course)) {
-            count_tries(&course, err);
+            code = conclude(&course, &first, remedy, err);
             break;
+        }
+        if (remedy != S3_AGAIN && !course.has_first) {
+            course.has_first = true;
+            first = *err;
         }
         atomic_fetch_add(&store->base.retries, 1);
     }
