@@ -182,12 +182,12 @@ enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_o
                             size);
     }
     *info = object->info;
-    if (size == 0) {
-        return STORAGE_OK; /* there is no such range to ask for */
-    }
+    /* There is no empty range to ask for; listings do not tell the time that a store keeps. */
     enum storage_code code =
-        source->backend->read(source, object->source, offset, worker->buffer, size,
-                              object->part_count == 1, object->info.etag, &got, info, err);
+        size == 0
+            ? source->backend->stat(source, object->source, info, err)
+            : source->backend->read(source, object->source, offset, worker->buffer, size,
+                                    object->part_count == 1, object->info.etag, &got, info, err);
     if (code != STORAGE_OK) {
         return code;
     }
