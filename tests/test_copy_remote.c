@@ -285,6 +285,65 @@ static void the_callers_key_encrypts(void **state)
     storage_close(open);
 }
 
+/* Sends a request on the bucket itself, and gives the body of its answer. */
+static char *ask_bucket(struct storage *store, const char *method, const char *query,
+                        const char *body)
+{
+    struct http_response response;
+    struct storage_error err;
+    const struct sign_pair what = {query, NULL};
+    struct s3_request request = {.method = method,
+                                 .what = "bucket",
+                                 .query = &what,
+                                 .query_count = 1,
+                                 .body = body,
+                                 .body_size = body ? strlen(body) : 0};
+    http_response_init(&response);
+    minio_must(s3_perform((struct s3_store *)store, &request, &response, &err), &err);
+    char *text = strndup(response.body.data ? response.body.data : "", response.body.length);
+    http_response_release(&response);
+    return text;
+}
+
+/* An older version can be looked at, read, copied and removed; the newest stays. */
+static void an_older_version_is_reached(void **state)
+{
+    (void)state;
+    struct storage_config plain = {0};
+    struct storage_error err;
+    struct storage_info info;
+    struct seen seen;
+    char old[128];
+    struct storage *store = open_with("jf-versions", plain);
+    free(ask_bucket(store, "PUT", "versioning",
+                    "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"));
+    minio_put_text(store, "k", "older");
+    minio_put_text(store, "k", "newest");
+    char *list = ask_bucket(store, "GET", "versions", NULL);
+    const char *at = strstr(list, "<IsLatest>false");
+    assert_non_null(at);
+    const char *id = strstr(list, "<VersionId>");
+    for (const char *next = id; next && next < at; next = strstr(next + 1, "<VersionId>")) {
+        id = next;
+    }
+    const char *after = strstr(at, "<VersionId>");
+    id = after && strstr(after, "</Version>") == strstr(at, "</Version>") ? after : id;
+    snprintf(old, sizeof old, "%.*s", (int)strcspn(id + 11, "<"), id + 11);
+    free(list);
+    struct storage_config picked = {.headers.version_id = old};
+    struct storage *older = open_with("jf-versions", picked);
+    minio_assert_content(older, "k", "older");
+    minio_must(storage_stat(older, "k", &info, &err), &err);
+    assert_int_equal(info.size, 5);
+    minio_must(run(older, "k", store, "copy", false, &seen, &err), &err);
+    minio_assert_content(store, "copy", "older");
+    minio_must(storage_remove(older, "k", &err), &err);
+    assert_int_equal(storage_stat(older, "k", &info, &err), STORAGE_NOT_FOUND);
+    minio_assert_content(store, "k", "newest");
+    storage_close(store);
+    storage_close(older);
+}
+
 int main(void)
 {
     if (!minio_is_there()) {
@@ -298,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_move_leaves_nothing_behind),
         cmocka_unit_test(a_move_ends_on_the_disk_first),
         cmocka_unit_test(the_callers_key_encrypts),
+        cmocka_unit_test(an_older_version_is_reached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

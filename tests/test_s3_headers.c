@@ -209,6 +209,49 @@ static void a_version_is_asked_for(void **state)
     scene_finish(&scene);
 }
 
+/* ---- OBS's file systems ---------------------------------------------------------------------- */
+
+#define PAGE(inside) "200 OK\n\n<ListBucketResult>" inside "</ListBucketResult>"
+#define KEY(key)     "<Contents><Key>" key "</Key></Contents>"
+#define MORE         "<IsTruncated>true</IsTruncated>"
+#define FIRST        "GET /bkt/?prefix=&max-keys=1000"
+
+/* Version 1, never encoding-type; a page that is the one before is an error, not a loop. */
+static void obs_is_listed_by_markers_that_advance(void **state)
+{
+    (void)state;
+    static const struct script_step good[] = {
+        {FIRST, PAGE(MORE KEY("a") KEY("b"))},
+        {FIRST "&marker=b", PAGE(MORE "<NextMarker>c</NextMarker>" KEY("c"))},
+        {FIRST "&marker=c", PAGE(KEY("d"))},
+    };
+    static const struct script_step stuck[] = {
+        {FIRST, PAGE(MORE KEY("a") KEY("b"))},
+        {FIRST "&marker=b", PAGE(MORE KEY("a") KEY("b"))},
+    };
+    for (int is_stuck = 0; is_stuck < 2; is_stuck++) {
+        struct storage_config config = scene_config();
+        struct storage_lister *lister = NULL;
+        struct storage_entry entry = {.key = ""};
+        struct scene scene;
+        size_t count = 0;
+        config.access.signature = STORAGE_SIGN_OBS;
+        config.access.addressing = STORAGE_ADDRESSING_PATH;
+        scene_open(&scene, &config, is_stuck ? stuck : good, is_stuck ? 2 : 3);
+        atomic_store(&((struct s3_store *)scene.store)->is_obs, true); /* as by its host's name */
+        scene_must(&scene, storage_lister_open(&lister, scene.store, "", true, &scene.err));
+        enum storage_code code = STORAGE_OK;
+        while (code == STORAGE_OK && entry.key) {
+            code = storage_lister_next(lister, &entry, &scene.err);
+            count += code == STORAGE_OK && entry.key;
+        }
+        storage_lister_close(lister);
+        assert_int_equal(code, is_stuck ? STORAGE_TRANSFER : STORAGE_OK);
+        assert_int_equal(count, is_stuck ? 2 : 4);
+        scene_finish(&scene);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +262,7 @@ int main(void)
         cmocka_unit_test(the_callers_key_goes_with_every_object_request),
         cmocka_unit_test(the_callers_key_is_not_sent_in_the_clear),
         cmocka_unit_test(a_version_is_asked_for),
+        cmocka_unit_test(obs_is_listed_by_markers_that_advance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

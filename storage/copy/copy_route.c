@@ -176,8 +176,8 @@ static enum storage_code check_local_overlap(const struct copy_route *route, boo
     return STORAGE_OK;
 }
 
-enum storage_code copy_check_overlap(const struct copy_route *route, const struct storage_copy *copy,
-                                     struct storage_error *err)
+enum storage_code copy_check_overlap(const struct copy_route *route,
+                                     const struct storage_copy *copy, struct storage_error *err)
 {
     const struct storage *source = copy->source;
     const struct storage *destination = copy->destination;

@@ -23,7 +23,6 @@ struct course {
     unsigned tries;
     unsigned lessons;
     bool renewed;     /* newer keys were asked for */
-    bool has_first;   /* some try met a trouble that may pass */
     int64_t deadline; /* on clock_ms; 0: none */
 };
 

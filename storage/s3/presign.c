@@ -54,8 +54,12 @@ static void add(struct presign *presign, const char *name, const char *value)
 
 static struct sign_keys keys_of(const struct presign *presign)
 {
-    return (struct sign_keys){presign->keys->access_key, presign->keys->secret_key,
-                              presign->endpoint.region, "s3", NULL, 0};
+    return (struct sign_keys){presign->keys->access_key,
+                              presign->keys->secret_key,
+                              presign->endpoint.region,
+                              "s3",
+                              NULL,
+                              0};
 }
 
 static void sign_v4(struct presign *presign, const char *method, int64_t now, int64_t seconds)

@@ -318,7 +318,7 @@ static enum storage_code conclude(const struct course *course, const struct stor
                                   enum s3_remedy last, struct storage_error *err)
 {
     char told[512];
-    bool is_other = course->has_first && !is_same_trouble(first, err);
+    bool is_other = first->code != STORAGE_OK && !is_same_trouble(first, err);
     if (course->tries < 2 || err->code == STORAGE_STOPPED) {
         return err->code;
     }
@@ -372,6 +372,9 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
     struct buf hash;
     enum storage_code code = STORAGE_OK;
     err = err ? err : &own;
+    first.code = STORAGE_OK; /* it is large: the rest is not cleared */
+    first.http_status = 0;
+    first.service_code[0] = '\0';
     buf_init(&hash, 2 * SHA256_SIZE);
     unsigned limit_ms = request->ignores_stop ? CLEAN_UP_MS : store->config.request_deadline_ms;
     course.deadline = limit_ms ? clock_ms() + limit_ms : 0;
@@ -399,8 +402,7 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
             code = conclude(&course, &first, remedy, err);
             break;
         }
-        if (remedy != S3_AGAIN && !course.has_first) {
-            course.has_first = true;
+        if (remedy != S3_AGAIN && first.code == STORAGE_OK) {
             first = *err;
         }
         atomic_fetch_add(&store->base.retries, 1);
