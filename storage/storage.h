@@ -570,7 +570,8 @@ enum storage_compare {
      * together; where it says nothing, both have one mtime. Between folders: both have one mtime.
      */
     STORAGE_COMPARE_DEFAULT,
-    STORAGE_COMPARE_EXACT_MTIME, /* both have one mtime; a request for each object */
+    /* Both have one mtime, or are objects of one ETag; a request for each object. */
+    STORAGE_COMPARE_EXACT_MTIME,
     STORAGE_COMPARE_SIZE_ONLY,   /* sizes decide */
     STORAGE_COMPARE_CHECKSUM     /* both have one CRC-32, MD5 or multipart ETag; reads all files */
 };

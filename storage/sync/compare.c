@@ -214,6 +214,8 @@ enum storage_code sync_compare_closely(const struct storage_sync *sync, const ch
     if (sync->compare == STORAGE_COMPARE_CHECKSUM) {
         return compare_sums(sync, source_key, &now, there_key, &now_there, same, err);
     }
-    *same = now.mtime_ns != 0 && now.mtime_ns == now_there.mtime_ns;
+    /* an object may keep no time of its own: then both say when they were written */
+    *same =
+        (now.mtime_ns != 0 && now.mtime_ns == now_there.mtime_ns) || same_etag(&now, &now_there);
     return STORAGE_OK;
 }
