@@ -192,6 +192,21 @@ static void a_changed_file_is_sent_anew(void **state)
     assert_object(world, "s3://jf-resume/changed");
 }
 
+/* The upload under way would give the object the old type. */
+static void other_headers_begin_anew(void **state)
+{
+    struct world *world = *state;
+    world->run.source = world->source;
+    world->run.destination = "s3://jf-resume/headers";
+    struct kill_run run = world->run;
+    run.die_at = SIZE / 2;
+    kill_run_and_die(&run);
+    world->config.headers.content_type = "text/x-other";
+    struct kill_result result = kill_run(&world->run);
+    minio_must(result.code, &result.err);
+    assert_int_equal(result.summary.resumed, 0);
+}
+
 /* The store has lost the upload: another began, all the same. */
 static void an_upload_that_is_gone_is_begun_anew(void **state)
 {
@@ -277,6 +292,7 @@ int main(void)
         WORLD_TEST(a_killed_download_goes_on),
         WORLD_TEST(a_killed_copy_between_stores_goes_on),
         WORLD_TEST(a_changed_file_is_sent_anew),
+        WORLD_TEST(other_headers_begin_anew),
         WORLD_TEST(an_upload_that_is_gone_is_begun_anew),
         WORLD_TEST(an_object_overwritten_meanwhile_is_never_mixed),
     };

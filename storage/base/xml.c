@@ -4,6 +4,7 @@
  * picks what it needs by comparing paths.
  */
 #include "storage/base/xml.h"
+#include "storage/base/xml_walk.h"
 
 #include "storage/base/date.h"
 #include "storage/base/digest.h"
@@ -24,11 +25,8 @@ void xml_start(void)
 
 /* ---- the walk ------------------------------------------------------------------------------- */
 
-/* Told of every element that ends; false refuses the document. */
-typedef bool element_fn(void *context, const char *path, const char *text);
-
 struct walk {
-    element_fn *on_element;
+    xml_element_fn *on_element;
     void *context;
     char path[512];
     size_t parents[XML_DEPTH_MAX]; /* length of path before each open element */
@@ -90,7 +88,7 @@ static bool visit(struct walk *walk, xmlTextReaderPtr reader)
     }
 }
 
-static bool walk_document(const char *data, size_t size, element_fn *on_element, void *context)
+bool xml_walk(const char *data, size_t size, xml_element_fn *on_element, void *context)
 {
     /* AWS keeps a slow answer's connection alive with blanks before the document. */
     while (size > 0 && strchr(" \t\r\n", *data) && *data) {
@@ -124,8 +122,7 @@ static void copy_text(char *out, size_t size, const char *text)
     snprintf(out, size, "%s", text);
 }
 
-/* Removes the quotes and the weakness mark that an ETag may come in. */
-static void copy_etag(char *out, size_t size, const char *text)
+void xml_copy_etag(char *out, size_t size, const char *text)
 {
     if (strncmp(text, "W/", 2) == 0) {
         text += 2;
@@ -136,7 +133,7 @@ static void copy_etag(char *out, size_t size, const char *text)
     snprintf(out, size, "%.*s", (int)strcspn(text, "\""), text);
 }
 
-static bool parse_size(uint64_t *size, const char *text)
+bool xml_parse_size(uint64_t *size, const char *text)
 {
     uint64_t value = 0;
     if (!*text) {
@@ -254,10 +251,10 @@ static bool on_page_element(void *context, const char *path, const char *text)
         return take_key(walk, text);
     }
     if (strcmp(name, "/Contents/Size") == 0) {
-        return parse_size(&walk->row.size, text);
+        return xml_parse_size(&walk->row.size, text);
     }
     if (strcmp(name, "/Contents/ETag") == 0) {
-        copy_etag(walk->row.etag, sizeof walk->row.etag, text);
+        xml_copy_etag(walk->row.etag, sizeof walk->row.etag, text);
     } else if (strcmp(name, "/Contents/LastModified") == 0) {
         date_parse_iso(&walk->row.mtime_ns, text); /* unknown stays 0 */
     } else if (strcmp(name, "/Contents") == 0) {
@@ -286,7 +283,7 @@ bool xml_page_parse(struct xml_page *page, const char *data, size_t size, bool u
     xml_page_release(page);
     xml_page_init(page);
     struct page_walk walk = {.page = page, .url_encoded = url_encoded};
-    if (!walk_document(data, size, on_page_element, &walk) || !walk.is_page) {
+    if (!xml_walk(data, size, on_page_element, &walk) || !walk.is_page) {
         return false;
     }
     if (page->count > 1) {
@@ -320,7 +317,7 @@ static bool on_error_element(void *context, const char *path, const char *text)
 bool xml_error_parse(struct xml_error *error, const char *data, size_t size)
 {
     *error = (struct xml_error){0};
-    return walk_document(data, size, on_error_element, error) && error->code[0];
+    return xml_walk(data, size, on_error_element, error) && error->code[0];
 }
 
 /* ---- uploads -------------------------------------------------------------------------------- */
@@ -344,7 +341,7 @@ bool xml_upload_id_parse(char *id, size_t id_size, const char *data, size_t size
 {
     struct upload_id_walk walk = {id, id_size};
     id[0] = '\0';
-    return walk_document(data, size, on_upload_id_element, &walk) && id[0];
+    return xml_walk(data, size, on_upload_id_element, &walk) && id[0];
 }
 
 static bool on_completed_element(void *context, const char *path, const char *text)
@@ -358,7 +355,7 @@ static bool on_completed_element(void *context, const char *path, const char *te
         name = strncmp(path, roots[i], length) == 0 ? path + length : name;
     }
     if (strcmp(name, "ETag") == 0) {
-        copy_etag(completed->etag, sizeof completed->etag, text);
+        xml_copy_etag(completed->etag, sizeof completed->etag, text);
     } else if (strcmp(name, "ChecksumCRC32") == 0) {
         copy_text(completed->crc32, sizeof completed->crc32, text);
     } else if (strcmp(name, "ChecksumType") == 0) {
@@ -370,158 +367,7 @@ static bool on_completed_element(void *context, const char *path, const char *te
 bool xml_completed_parse(struct xml_completed *completed, const char *data, size_t size)
 {
     *completed = (struct xml_completed){0};
-    return walk_document(data, size, on_completed_element, completed) && completed->etag[0];
-}
-
-/* ---- parts of an upload, and uploads under way ---------------------------------------------- */
-
-/* Makes room for one row more, of row_size bytes, zeroed; NULL: no memory, or too many. */
-static void *add_row(void *rows_at, size_t *count, size_t row_size)
-{
-    void *rows = NULL;
-    memcpy(&rows, rows_at, sizeof rows);
-    if (*count == XML_ROWS_MAX) {
-        return NULL;
-    }
-    if ((*count & (*count - 1)) == 0) { /* at each power of two */
-        rows = realloc(rows, (*count ? *count * 2 : 1) * row_size);
-        if (!rows) {
-            return NULL;
-        }
-        memcpy(rows_at, &rows, sizeof rows);
-    }
-    char *row = (char *)rows + row_size * (*count)++;
-    memset(row, 0, row_size);
-    return row;
-}
-
-struct parts_walk {
-    struct xml_parts *parts;
-    struct xml_part row; /* the one being read */
-    bool is_list;
-};
-
-static bool on_part_element(void *context, const char *path, const char *text)
-{
-    struct parts_walk *walk = context;
-    static const char root[] = "ListPartsResult";
-    uint64_t number = 0;
-    if (strncmp(path, root, sizeof root - 1) != 0) {
-        return false;
-    }
-    const char *name = path + sizeof root - 1;
-    if (!*name) {
-        walk->is_list = true;
-    } else if (strcmp(name, "/Part/PartNumber") == 0) {
-        if (!parse_size(&number, text) || number > XML_ROWS_MAX) {
-            return false;
-        }
-        walk->row.number = (unsigned)number;
-    } else if (strcmp(name, "/Part/Size") == 0) {
-        return parse_size(&walk->row.size, text);
-    } else if (strcmp(name, "/Part/ETag") == 0) {
-        copy_etag(walk->row.etag, sizeof walk->row.etag, text);
-    } else if (strcmp(name, "/Part") == 0) {
-        struct xml_part *row = add_row(&walk->parts->rows, &walk->parts->count, sizeof *row);
-        if (!row || walk->row.number == 0) {
-            return false;
-        }
-        *row = walk->row;
-        walk->row = (struct xml_part){0};
-    } else if (strcmp(name, "/IsTruncated") == 0) {
-        walk->parts->truncated = strcmp(text, "true") == 0;
-    } else if (strcmp(name, "/NextPartNumberMarker") == 0) {
-        return !*text || parse_size(&walk->parts->marker, text);
-    }
-    return true;
-}
-
-bool xml_parts_parse(struct xml_parts *parts, const char *data, size_t size)
-{
-    xml_parts_release(parts);
-    struct parts_walk walk = {.parts = parts};
-    return walk_document(data, size, on_part_element, &walk) && walk.is_list;
-}
-
-void xml_parts_release(struct xml_parts *parts)
-{
-    free(parts->rows);
-    *parts = (struct xml_parts){0};
-}
-
-struct pendings_walk {
-    struct xml_pendings *pendings;
-    struct xml_pending row; /* the one being read; its texts are owned */
-    bool is_list;
-};
-
-/* Takes a copy of text, instead of what was there. */
-static bool replace_text(char **at, const char *text)
-{
-    free(*at);
-    *at = strdup(text);
-    return *at != NULL;
-}
-
-static bool on_pending_element(void *context, const char *path, const char *text)
-{
-    struct pendings_walk *walk = context;
-    struct xml_pendings *pendings = walk->pendings;
-    static const char root[] = "ListMultipartUploadsResult";
-    if (strncmp(path, root, sizeof root - 1) != 0) {
-        return false;
-    }
-    const char *name = path + sizeof root - 1;
-    if (!*name) {
-        walk->is_list = true;
-    } else if (strcmp(name, "/Upload/Key") == 0) {
-        return replace_text(&walk->row.key, text);
-    } else if (strcmp(name, "/Upload/UploadId") == 0) {
-        return replace_text(&walk->row.id, text);
-    } else if (strcmp(name, "/Upload/Initiated") == 0) {
-        date_parse_iso(&walk->row.started_ns, text); /* unknown stays 0 */
-    } else if (strcmp(name, "/Upload") == 0) {
-        struct xml_pending *row = add_row(&pendings->rows, &pendings->count, sizeof *row);
-        if (!row || !walk->row.key || !walk->row.id) {
-            return false;
-        }
-        *row = walk->row;
-        walk->row = (struct xml_pending){0};
-    } else if (strcmp(name, "/IsTruncated") == 0) {
-        pendings->truncated = strcmp(text, "true") == 0;
-    } else if (strcmp(name, "/EncodingType") == 0) {
-        pendings->encoded = strcmp(text, "url") == 0;
-    } else if (strcmp(name, "/NextKeyMarker") == 0) {
-        return replace_text(&pendings->key_marker, text);
-    } else if (strcmp(name, "/NextUploadIdMarker") == 0) {
-        return replace_text(&pendings->id_marker, text);
-    }
-    return true;
-}
-
-bool xml_pendings_parse(struct xml_pendings *pendings, const char *data, size_t size)
-{
-    xml_pendings_release(pendings);
-    struct pendings_walk walk = {.pendings = pendings};
-    bool ok = walk_document(data, size, on_pending_element, &walk) && walk.is_list;
-    free(walk.row.key);
-    free(walk.row.id);
-    for (size_t i = 0; ok && pendings->encoded && i < pendings->count; i++) {
-        ok = url_decode(pendings->rows[i].key);
-    }
-    return ok && (!pendings->encoded || !pendings->key_marker || url_decode(pendings->key_marker));
-}
-
-void xml_pendings_release(struct xml_pendings *pendings)
-{
-    for (size_t i = 0; i < pendings->count; i++) {
-        free(pendings->rows[i].key);
-        free(pendings->rows[i].id);
-    }
-    free(pendings->rows);
-    free(pendings->key_marker);
-    free(pendings->id_marker);
-    *pendings = (struct xml_pendings){0};
+    return xml_walk(data, size, on_completed_element, completed) && completed->etag[0];
 }
 
 /* ---- batch deletes -------------------------------------------------------------------------- */
@@ -555,7 +401,7 @@ bool xml_deleted_parse(struct xml_deleted *deleted, const char *data, size_t siz
 {
     *deleted = (struct xml_deleted){0};
     struct deleted_walk walk = {deleted, false};
-    return walk_document(data, size, on_deleted_element, &walk) && walk.is_result;
+    return xml_walk(data, size, on_deleted_element, &walk) && walk.is_result;
 }
 
 /* ---- sessions of STS ------------------------------------------------------------------------ */
@@ -597,8 +443,8 @@ void xml_session_init(struct xml_session *session)
 
 bool xml_session_parse(struct xml_session *session, const char *data, size_t size)
 {
-    return walk_document(data, size, on_session_element, session) &&
-           session->access_key.length > 0 && session->secret_key.length > 0;
+    return xml_walk(data, size, on_session_element, session) && session->access_key.length > 0 &&
+           session->secret_key.length > 0;
 }
 
 void xml_session_release(struct xml_session *session)

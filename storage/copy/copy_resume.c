@@ -74,9 +74,10 @@ static bool describe(const struct copy_engine *engine, const struct copy_object 
     if (local && files_resolve(path, object->source, NULL) != STORAGE_OK) {
         return false;
     }
-    int length =
-        snprintf(head->source, sizeof head->source, "%s %s %s %s", source->place, source->bucket,
-                 local ? path : object->source, object->destination); /* a journal's name is cut */
+    /* the destination too, as a journal's name is cut; and what is said of the object */
+    int length = snprintf(head->source, sizeof head->source, "%s %s %s %s %08x", source->place,
+                          source->bucket, local ? path : object->source, object->destination,
+                          engine->copy.destination->headers_sum);
     return length > 0 && (size_t)length < sizeof head->source;
 }
 

@@ -120,11 +120,13 @@ static bool take_part(struct journal *journal, unsigned number, uint32_t crc32, 
 static void read_boot(char boot[BOOT_MAX])
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, boot, BOOT_MAX - 1) : 0;
+    memset(boot, 0, BOOT_MAX);
     if (fd >= 0) {
+        if (read(fd, boot, BOOT_MAX - 1) < 0) {
+            boot[0] = '\0';
+        }
         close(fd);
     }
-    boot[got > 0 ? got : 0] = '\0';
     boot[strcspn(boot, "\n")] = '\0';
 }
 
@@ -300,7 +302,7 @@ static bool read_file(struct journal *journal)
         return false;
     }
     size_t size = status.st_size < FILE_MAX_BYTES ? (size_t)status.st_size : 0;
-    char *text = malloc(size + 1);
+    char *text = calloc(1, size + 1);
     if (!text) {
         return false;
     }
@@ -310,7 +312,6 @@ static bool read_file(struct journal *journal)
         count = pread(journal->fd, text + got, size - got, (off_t)got);
         got += count > 0 ? (size_t)count : 0;
     }
-    text[got] = '\0';
     char boot[BOOT_MAX] = "";
     char now[BOOT_MAX];
     size_t synced = 0;
