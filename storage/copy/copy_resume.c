@@ -102,20 +102,21 @@ void copy_resume_find(struct copy_engine *engine, struct copy_object *object)
 {
     const struct backend *backend = engine->copy.destination->backend;
     const struct storage *source = engine->copy.source;
-    struct journal_head *head = NULL;
-    if (object->info.size / RESUME_PARTS < object->part_size || !backend->upload_token ||
+    if (object->info.size <= (uint64_t)RESUME_PARTS * object->part_size || !backend->upload_token ||
         (source->kind != STORAGE_LOCAL && !object->info.etag[0])) {
         return;
     }
-    head = malloc(sizeof *head);
-    if (head && describe(engine, object, head)) {
+    struct journal_head *head = malloc(sizeof *head);
+    if (!head) {
+        return;
+    }
+    if (describe(engine, object, head)) {
         object->journal = open_journal(engine, object);
     }
-    if (object->journal) {
-        const struct journal_head *old = journal_head(object->journal);
-        object->resumes =
-            old && is_same_source(old, head) && is_part_size(engine, object, old->part_size);
-        object->part_size = object->resumes ? (size_t)old->part_size : object->part_size;
+    const struct journal_head *old = object->journal ? journal_head(object->journal) : NULL;
+    if (old && is_same_source(old, head) && is_part_size(engine, object, old->part_size)) {
+        object->resumes = true;
+        object->part_size = (size_t)old->part_size;
     }
     free(head);
 }
