@@ -38,7 +38,7 @@ static const struct command commands[] = {
      "jobferry cat s3://out/job1/report.json"},
     {"put", FOR_PUT, command_put, "FILE|- URL", "writes an object from a file or stdin",
      "echo hello | jobferry put - s3://out/hello"},
-    {"rm", FOR_RM, command_rm, "[-r] URL", "removes objects", "jobferry rm -r s3://out/job1/log"},
+    {"rm", FOR_RM, command_rm, "[-r] URL...", "removes objects", "jobferry rm -r s3://out/job1/log"},
     {"mb", FOR_MB, command_mb, "URL", "makes a bucket or folder", "jobferry mb s3://out"},
     {"du", FOR_DU, command_du, "[-d N] URL", "sums up bytes and objects below a prefix",
      "jobferry du -d 1 --human s3://out"},

@@ -104,4 +104,22 @@ check ".jobferry stays" test -f kept/.jobferry/y
 expect 77 '' "$jobferry" mv --train_ak=nobody --train_sk=nothing src/c.txt $b/denied
 check "what was not stored stays" test -f src/c.txt
 
+# Removals.
+expect 0 '' "$jobferry" cp -r src $b/rm
+expect 0 'removed 2 objects' "$jobferry" rm "$b/rm/[ab].gz"
+check "the others stay" is_keys $b/rm/ 'rm/.hidden/f.gz rm/[x].gz rm/c.txt rm/sub/d.gz rm/sub/e '
+expect 66 'nothing matches' "$jobferry" rm "$b/rm/*.zip" && one_line
+expect 0 '' "$jobferry" rm --raw "$b/rm/[x].gz"
+expect 0 'removed 2 objects' "$jobferry" rm $b/rm/c.txt $b/rm/sub/e
+expect 64 'without -r' "$jobferry" rm -r "$b/rm/s*"
+expect 66 'removed 1 objects|none' "$jobferry" rm $b/rm/none $b/rm/sub/d.gz
+check "one that is missing does not stop the others" is_keys $b/rm/ 'rm/.hidden/f.gz '
+expect 64 'one object' "$jobferry" rm -r --version_id=x $b/rm
+expect 64 'must name a bucket' "$jobferry" mb $b/folder
+mkdir -p tree/sub outside && echo x >outside/precious && echo y >tree/sub/y && ln -s ../../outside tree/sub/link
+expect 0 'removed 2 objects' "$jobferry" rm -r tree
+check "what a link leads to stays" test -f outside/precious
+check "the link does not" absent tree
+expect 66 'nothing is there' "$jobferry" rm -r tree && one_line
+
 finish

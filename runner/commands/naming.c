@@ -39,6 +39,9 @@ static void place_item(struct naming *naming, const char *source, size_t root,
         item->info = &naming->info;
     }
     naming->named++;
+    if (naming->is_bare) {
+        return;
+    }
     if (!storage_name_is_safe(source + root, &why)) {
         fail(&naming->failure, STORAGE_HOSTILE, source, why);
         item->failure = &naming->failure;

@@ -1,11 +1,10 @@
-/* objects.c - the small storage commands: ls, stat, cat, put, rm, mb. */
+/* objects.c - the small storage commands: ls, stat, cat, put, mb. */
 #include "runner/commands/commands.h"
 #include "runner/commands/verify.h"
 #include "runner/json_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,135 +265,15 @@ done:
     return code;
 }
 
-/* ".jobferry/" below prefix is what resumes hang on: left alone unless prefix is inside it. */
-static bool is_private(const char *key, const char *prefix)
-{
-    return strncmp(key, prefix, strlen(prefix)) == 0 &&
-           (strncmp(key + strlen(prefix), ".jobferry/", 10) == 0 ||
-            strstr(key + strlen(prefix), "/.jobferry/") != NULL);
-}
-
-/* Collects up to a batch of keys below prefix into keys; *ended when the listing is through. */
-static enum storage_code collect_keys(struct storage_lister *lister, const char *prefix,
-                                      char **keys, size_t keys_max, size_t *count, bool *ended,
-                                      struct storage_error *err)
-{
-    while (*count < keys_max) {
-        struct storage_entry entry;
-        enum storage_code code = storage_lister_next(lister, &entry, err);
-        if (code) {
-            return code;
-        }
-        if (!entry.key) {
-            *ended = true;
-            return STORAGE_OK;
-        }
-        if (!is_private(entry.key, prefix)) {
-            keys[*count] = strdup(entry.key);
-            *count += keys[*count] != NULL;
-        }
-    }
-    return STORAGE_OK;
-}
-
-static int remove_empty_folder(const char *path, const struct stat *status, int kind,
-                               struct FTW *where)
-{
-    (void)status;
-    (void)where;
-    if (kind == FTW_DP) {
-        rmdir(path); /* one that still holds something stays */
-    }
-    return 0;
-}
-
-static enum exit_code remove_all(struct app *app, struct place *place)
-{
-    enum {
-        BATCH = 1000
-    };
-    char prefix[STORAGE_PATH_MAX + 2];
-    size_t length = strlen(place->url.key);
-    snprintf(prefix, sizeof prefix, "%s%s", place->url.key,
-             length > 0 && place->url.key[length - 1] != '/' ? "/" : "");
-    char *keys[BATCH];
-    struct storage_lister *lister = NULL;
-    struct storage_error err = {0};
-    uint64_t total = 0;
-    bool ended = false;
-    enum storage_code result = storage_lister_open(&lister, place->store, prefix, true, &err);
-    while (!result && !ended) {
-        size_t count = 0;
-        size_t removed = 0;
-        result = collect_keys(lister, prefix, keys, BATCH, &count, &ended, &err);
-        if (!result && count > 0) {
-            result = storage_remove_batch(place->store, (const char *const *)keys, count, &removed,
-                                          &err);
-        }
-        total += removed;
-        for (size_t i = 0; i < count; i++) {
-            free(keys[i]);
-        }
-    }
-    storage_lister_close(lister);
-    if (result) {
-        return app_fail_storage(app, &err);
-    }
-    if (place->url.kind == STORAGE_LOCAL) {
-        enum {
-            OPEN_FOLDERS = 16
-        };
-        nftw(place->url.key, remove_empty_folder, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-    }
-    if (total == 0) {
-        return app_fail(app, EXIT_MISSING, "rm %s: nothing is there", place->text);
-    }
-    if (app->settings->json) {
-        json_line_print(json_pack("{s{sI}}", "summary", "deleted", (json_int_t)total));
-    } else {
-        log_info(&app->log, "removed %llu objects below %s", (unsigned long long)total,
-                 place->text);
-    }
-    return EXIT_DONE;
-}
-
-enum exit_code command_rm(struct app *app)
-{
-    struct place place;
-    struct storage_error err;
-    enum exit_code code = open_only(&place, app, "rm");
-    if (code) {
-        goto done;
-    }
-    bool whole =
-        place.url.kind == STORAGE_S3 ? place.url.key[0] == '\0' : strcmp(place.url.key, "/") == 0;
-    if (app->settings->recursive && whole && !app->settings->yes) {
-        code =
-            app_fail(app, EXIT_USAGE, "rm -r %s would empty it all; say so with --yes", place.text);
-    } else if (app->settings->recursive) {
-        code = remove_all(app, &place);
-    } else if (!place.url.key[0]) {
-        code = app_fail(app, EXIT_USAGE, "rm %s: the URL must name an object", place.text);
-    } else {
-        struct storage_info info;
-        if (storage_stat(place.store, place.url.key, &info, &err) ||
-            storage_remove(place.store, place.url.key, &err)) {
-            code = app_fail_storage(app, &err);
-        } else if (app->settings->json) {
-            json_line_print(json_pack("{s{si}}", "summary", "deleted", 1));
-        }
-    }
-done:
-    place_close(&place);
-    return code;
-}
-
 enum exit_code command_mb(struct app *app)
 {
     struct place place;
     struct storage_error err;
     enum exit_code code = open_only(&place, app, "mb");
-    if (!code && storage_make_bucket(place.store, place.url.key, &err)) {
+    if (!code && place.url.kind == STORAGE_S3 && place.url.key[0]) {
+        code = app_fail(app, EXIT_USAGE, "mb %s: it must name a bucket; a store has no folders",
+                        place.text);
+    } else if (!code && storage_make_bucket(place.store, place.url.key, &err)) {
         code = app_fail_storage(app, &err);
     } else if (!code && app->settings->json) {
         json_line_print(json_pack("{so}", "made", json_text(place.text)));
