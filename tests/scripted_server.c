@@ -79,6 +79,8 @@ static void answer(int connection, const char *text)
                                    text[i] == '\n' ? "\r" : "", text[i]);
     }
     const char *own_length = strcasestr(text, "\ncontent-length:");
+    const char *own_encoding = strcasestr(text, "\ntransfer-encoding:");
+    own_length = own_length ? own_length : own_encoding;
     if (!own_length || own_length > text + head) {
         length += (size_t)snprintf(out + length, sizeof out - length, "\r\nContent-Length: %zu",
                                    strlen(body));

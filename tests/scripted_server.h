@@ -11,7 +11,8 @@
 
 struct script_step {
     const char *expect; /* "GET /bucket/key?x=y"; a following ' ' is implied */
-    /* "200 OK\nName: value\n\nbody": Content-Length is added, NULL drops the connection */
+    /* "200 OK\nName: value\n\nbody": Content-Length is added where neither it nor
+     * Transfer-Encoding is there; NULL drops the connection */
     const char *answer;
 };
 

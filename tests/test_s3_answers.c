@@ -36,6 +36,38 @@ static void answers_to_reads_are_checked(void **state)
     }
 }
 
+static void answers_must_say_where_they_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        enum storage_code code;
+    } cases[] = {
+        {"200 OK\nTransfer-Encoding: chunked\n\n3\r\nabc\r\n0\r\n\r\n", STORAGE_OK},
+        {"200 OK\nTransfer-Encoding: identity\n\nabc", STORAGE_TRANSFER}, /* the connection's end */
+        {"206 OK\nTransfer-Encoding: identity\nContent-Range: bytes 0-2/3\n\nabc", STORAGE_OK},
+        {"206 OK\nTransfer-Encoding: identity\nContent-Range: bytes 0-2/3\n\nab", STORAGE_TRANSFER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer}};
+        struct scene scene;
+        struct storage_info info;
+        char data[16];
+        size_t got = 0;
+        scene_start(&scene, SCENE_STEPS(steps));
+        enum storage_code code =
+            storage_read(scene.store, "k", 0, data, sizeof data, NULL, &got, &info, &scene.err);
+        if (code != cases[i].code) {
+            fail_msg("case %zu: %s", i, scene.err.message);
+        }
+        assert_int_equal(got, code == STORAGE_OK ? 3 : 0);
+        if (code == STORAGE_OK) {
+            assert_int_equal(info.size, 3);
+        }
+        scene_finish(&scene);
+    }
+}
+
 /* ---- listing --------------------------------------------------------------------------------- */
 
 #define PAGE(inside) "200 OK\n\n<ListBucketResult>" inside "</ListBucketResult>"
@@ -241,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_to_reads_are_checked),
+        cmocka_unit_test(answers_must_say_where_they_end),
         cmocka_unit_test(pages_follow_each_other),
         cmocka_unit_test(batches_report_what_was_refused),
         cmocka_unit_test(stores_without_batches_are_served),

@@ -38,6 +38,23 @@ one_line
 expect 66 'missing.crt' "$jobferry" ls --server="$server" --ca_file=missing.crt s3://data
 one_line
 
+# A server that goes without TLS's farewell: an answer that only its end would bound is not believed.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=cut -addext 'subjectAltName=IP:127.0.0.1' \
+  -keyout cut.key -out cut.crt 2>/dev/null
+cut_port=$((20000 + (RANDOM * 7 + $$) % 12000))
+mkfifo answer
+openssl s_server -accept "127.0.0.1:$cut_port" -cert cut.crt -key cut.key -quiet <answer >asked 2>&1 &
+cutter=$!
+exec 5>answer
+{
+  until grep -q '^GET' asked 2>/dev/null; do sleep 0.05; done
+  printf 'HTTP/1.1 200 OK\r\n\r\nhello' >&5
+  sleep 0.5
+  kill -KILL "$cutter"
+} &
+expect 74 'does not say how long' "$jobferry" cat --server="https://127.0.0.1:$cut_port" --ca_file=cut.crt s3://bucket/k
+exec 5>&-
+
 # A job: both sides have to trust; then it runs, and the store has what the disk has.
 job() { # OPTIONS…
   "$jobferry" --data_url=s3://data/MNIST --train_url=s3://out/job --server="$server" --epochs=1 --work_dir=job "$@"

@@ -7,8 +7,8 @@
  * capped: with all in use callers wait.
  *
  * Redirects are not followed (each must be signed again), nothing is decoded, no signal is used.
- * A transfer below 256 bytes/s for stall_timeout_s is aborted. A reused connection that turns out dead
- * is retried once for free, inside. Certificates are verified unless told otherwise.
+ * A transfer below 256 bytes/s for stall_timeout_s is aborted. A reused connection that turns out
+ * dead is retried once for free, inside. Certificates are verified unless told otherwise.
  */
 #ifndef STORAGE_HTTP_H
 #define STORAGE_HTTP_H
@@ -67,6 +67,7 @@ struct http_response {
     struct buf body;  /* error documents, list pages */
     uint64_t content_length;
     bool has_content_length;
+    bool is_chunked;      /* the body says itself where it ends */
     uint64_t range_total; /* from Content-Range "bytes a-b/total" */
     bool has_range_total;
     char etag[STORAGE_ETAG_MAX + 1]; /* quotes and W/ removed */

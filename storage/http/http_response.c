@@ -121,6 +121,8 @@ static void take_number(struct http_response *response, const char *line, size_t
     uint64_t number = 0;
     if (name_is(line, name_size, "content-length")) {
         response->has_content_length = parse_number(value, size, &response->content_length);
+    } else if (name_is(line, name_size, "transfer-encoding")) {
+        response->is_chunked = memmem(value, size, "chunked", 7) != NULL;
     } else if (name_is(line, name_size, "content-range")) {
         const char *slash = memchr(value, '/', size);
         if (slash) {

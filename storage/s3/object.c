@@ -35,7 +35,9 @@ static void fill_info(struct storage_info *info, const struct http_response *res
 {
     int64_t seconds = 0;
     *info = (struct storage_info){0};
-    info->size = response->has_range_total ? response->range_total : response->content_length;
+    info->size = response->has_range_total      ? response->range_total
+                 : response->has_content_length ? response->content_length
+                                                : response->body_size;
     memcpy(info->etag, response->etag, sizeof info->etag);
     info->etag_is_opaque = response->etag_is_opaque;
     if (!date_parse_decimal(&info->mtime_ns, response->mtime)) {
@@ -192,6 +194,11 @@ static enum storage_code check_range(struct s3_store *store, const struct s3_req
     } else if ((response->has_range_total || response->has_content_length) &&
                response->body_size != expected) {
         fault = "fewer bytes came than the object has";
+    } else if (!response->has_range_total && !response->has_content_length &&
+               !response->is_chunked) {
+        /* Only the connection's end would end it, and who ended that nobody knows, even over TLS.
+         */
+        fault = "the answer does not say how long it is";
     }
     if (!fault) {
         return STORAGE_OK;
