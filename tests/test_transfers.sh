@@ -103,6 +103,14 @@ expect 0 'copied 1 objects' "$jobferry" mv -r kept $b/kept
 check ".jobferry stays" test -f kept/.jobferry/y
 expect 77 '' "$jobferry" mv --train_ak=nobody --train_sk=nothing src/c.txt $b/denied
 check "what was not stored stays" test -f src/c.txt
+mkdir -p linked outside && echo x >outside/precious && echo y >linked/y && ln -s ../outside linked/link
+for source in linked 'link*d'; do
+  expect 74 'behind a link' "$jobferry" mv -r "$source" $b/linked
+  check "what lies behind a link stays" test -f outside/precious
+  check "the rest is moved" absent linked/y
+  echo y >linked/y
+done
+expect 0 'copied 2 objects' "$jobferry" cp -r linked $b/linked
 
 # Removals.
 expect 0 '' "$jobferry" cp -r src $b/rm

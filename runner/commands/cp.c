@@ -158,6 +158,7 @@ static enum exit_code open_naming(struct naming *naming, struct transfer *transf
     enum exit_code code =
         copy_view_open_places(&naming->view, transfer->app, transfer->verb, source, destination);
     naming->recursive = transfer->app->settings->recursive;
+    naming->moves = transfer->moves;
     if (!code && naming->view.filter) {
         progress_end(&naming->view.progress);
         code = app_fail(transfer->app, EXIT_USAGE,

@@ -95,6 +95,11 @@ static enum storage_code next_listed(struct naming *naming, struct storage_item 
         bool is_folder = entry.is_prefix || (length > 0 && entry.key[length - 1] == '/');
         if (!is_folder && is_meant(naming, entry.key) && !is_private(naming, entry.key)) {
             place_item(naming, entry.key, naming->root, &entry.info, item);
+            if (naming->moves && entry.link == STORAGE_LINK_BEHIND) {
+                fail(&naming->failure, STORAGE_CONFLICT, entry.key,
+                     "it lies behind a link to a folder, which a move leaves alone");
+                item->failure = &naming->failure;
+            }
             return STORAGE_OK;
         }
     }

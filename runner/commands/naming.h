@@ -19,6 +19,7 @@
 struct naming {
     struct copy_view view;
     bool recursive;
+    bool moves;
     bool is_bare;                  /* only names are wanted: there is no destination */
     char source[STORAGE_PATH_MAX]; /* of the item that was given last */
     char destination[STORAGE_PATH_MAX];

@@ -251,6 +251,12 @@ enum copy_verdict copy_route_name(const struct copy_route *route, const struct s
     if (below && !storage_filter_takes(copy->filter, name)) {
         return COPY_SKIP;
     }
+    if (copy->remove_source && entry->link == STORAGE_LINK_BEHIND) {
+        storage_fail(err, STORAGE_CONFLICT,
+                     "move %s: it lies behind a link to a folder, which a move leaves alone",
+                     entry->key);
+        return COPY_REFUSE;
+    }
     if (entry->link >= STORAGE_LINK_UNFOLLOWED) {
         storage_fail(err, STORAGE_CONFLICT, "copy %s: %s", entry->key,
                      entry->link == STORAGE_LINK_UNFOLLOWED ? "it is a symbolic link"
