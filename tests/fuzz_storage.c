@@ -1,19 +1,22 @@
 /*
  * libFuzzer entry for what storage/ reads from strangers: URLs, names, list pages, documents,
- * headers and dates. The first byte chooses the reader.
+ * headers, dates and journals. The first byte chooses the reader.
  */
 #include "storage/base/date.h"
 #include "storage/base/digest.h"
 #include "storage/base/url.h"
 #include "storage/base/xml.h"
+#include "storage/copy/journal.h"
 #include "storage/http/http.h"
 #include "storage/s3/endpoint.h"
 #include "storage/storage.h"
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void fuzz_url(const char *text)
 {
@@ -68,6 +71,40 @@ static void fuzz_documents(const char *text, size_t size)
     xml_completed_parse(&completed, text, size);
     xml_deleted_parse(&deleted, text, size);
     xml_upload_id_parse(id, sizeof id, text, size);
+    struct xml_parts parts = {0};
+    xml_parts_parse(&parts, text, size);
+    xml_parts_release(&parts);
+    struct xml_pendings pendings = {0};
+    xml_pendings_parse(&pendings, text, size);
+    xml_pendings_release(&pendings);
+}
+
+/* A journal of these lines, with sums that are right, so that what they say is read. */
+static void fuzz_journal(const char *text)
+{
+    static char path[] = "/tmp/fuzz-journal-XXXXXX";
+    static int fd = -1;
+    uint32_t seed = 0;
+    fd = fd < 0 ? mkstemp(path) : fd;
+    assert(fd >= 0 && ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+    for (const char *line = text; *line;) {
+        size_t length = strcspn(line, "\n");
+        uint32_t sum = storage_crc32(seed, line, length);
+        dprintf(fd, "%08x %.*s\n", sum, (int)length, line);
+        seed = line == text ? sum : seed;
+        line += length + (line[length] == '\n');
+    }
+    struct journal *journal = journal_open(path);
+    assert(journal);
+    for (unsigned i = 0; i < 10; i++) {
+        assert(strlen(journal_part(journal, i).tag) < JOURNAL_TAG_MAX);
+    }
+    if (journal_head(journal)) {
+        assert(journal_head(journal)->part_size > 0);
+        assert(journal_add(journal, 3, 7, "t"));
+        assert(journal_part(journal, 3).crc32 == 7);
+    }
+    journal_close(journal);
 }
 
 static void fuzz_header(const char *text)
@@ -124,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(text);
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
-    switch (data[0] % 8) {
+    switch (data[0] % 9) {
     case 0:
         fuzz_url(text);
         break;
@@ -145,6 +182,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 6:
         fuzz_texts(text);
+        break;
+    case 7:
+        fuzz_journal(text);
         break;
     default:
         fuzz_endpoint(text);
