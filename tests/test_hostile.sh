@@ -13,6 +13,7 @@ store=
 at_end() { [ -n "$store" ] && kill "$store" 2>/dev/null; }
 begin_store() { # ARGUMENTS…; $server is where it listens
   at_end
+  : >requests # or the port of the one before is read
   "$hostile_store" "$@" >requests &
   store=$!
   for _ in $(seq 1 100); do
