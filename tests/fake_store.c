@@ -24,7 +24,7 @@ struct fake_upload {
 struct fake_lister {
     struct storage_lister base;
     char *prefix;
-    size_t next;
+    long rows;
     char key[STORAGE_PATH_MAX];
 };
 
@@ -107,6 +107,19 @@ void fake_store_add(struct fake_store *fake, const char *key, const void *data, 
     unsigned char *copy = malloc(size + 1);
     memcpy(copy, data, size);
     add(fake, key, copy, size, sum, 1234567890123456789);
+}
+
+void fake_store_drop(struct fake_store *fake, const char *key)
+{
+    bool found = false;
+    size_t at = find(fake, key, &found);
+    if (found) {
+        free(fake->objects[at].key);
+        free(fake->objects[at].data);
+        fake->count--;
+        memmove(&fake->objects[at], &fake->objects[at + 1],
+                (fake->count - at) * sizeof *fake->objects);
+    }
 }
 
 const struct fake_object *fake_store_find(struct fake_store *fake, const char *key)
@@ -204,8 +217,26 @@ static enum storage_code fake_read(struct storage *store, const char *key, uint6
 static enum storage_code fake_remove(struct storage *store, const char *key,
                                      struct storage_error *err)
 {
-    (void)store;
-    return storage_fail(err, STORAGE_DENIED, "DELETE %s: 403", key);
+    struct fake_store *fake = (struct fake_store *)store;
+    if (!fake->may_remove) {
+        return storage_fail(err, STORAGE_DENIED, "DELETE %s: 403", key);
+    }
+    pthread_mutex_lock(&fake->lock);
+    fake_store_drop(fake, key);
+    pthread_mutex_unlock(&fake->lock);
+    return STORAGE_OK;
+}
+
+static enum storage_code fake_remove_batch(struct storage *store, const char *const *keys,
+                                           size_t count, size_t *removed, struct storage_error *err)
+{
+    enum storage_code code = STORAGE_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum storage_code one = fake_remove(store, keys[i], err);
+        *removed += one == STORAGE_OK;
+        code = one != STORAGE_OK ? one : code;
+    }
+    return code;
 }
 
 static enum storage_code fake_upload_begin(struct upload **result, struct storage *store,
@@ -304,25 +335,36 @@ static enum storage_code fake_lister_open(struct storage_lister **result, struct
     return STORAGE_OK;
 }
 
+/* Goes on behind the last key, as stores do, whatever was added or removed meanwhile. */
 static enum storage_code fake_lister_next(struct storage_lister *base, struct storage_entry *entry,
                                           struct storage_error *err)
 {
-    (void)err;
     struct fake_lister *lister = (struct fake_lister *)base;
     struct fake_store *fake = (struct fake_store *)base->store;
+    enum storage_code code = STORAGE_OK;
+    bool found = false;
     memset(entry, 0, sizeof *entry);
     pthread_mutex_lock(&fake->lock);
-    while (lister->next < fake->count && !entry->key) {
-        const struct fake_object *object = &fake->objects[lister->next++];
-        if (strncmp(object->key, lister->prefix, strlen(lister->prefix)) == 0) {
-            snprintf(lister->key, sizeof lister->key, "%s", object->key);
-            entry->key = lister->key;
-            fill_info(object, &entry->info);
-            entry->info.has_crc32 = false; /* listings do not tell */
+    size_t at = find(fake, lister->key, &found);
+    at += found;
+    while (at < fake->count &&
+           strncmp(fake->objects[at].key, lister->prefix, strlen(lister->prefix)) != 0) {
+        at++;
+    }
+    if (at < fake->count) {
+        bool is_fault = ++lister->rows == fake->list_fault_at;
+        if (is_fault && fake->list_fault == FAKE_LIST_FAILS) {
+            code = storage_fail(err, STORAGE_TRANSFER, "GET ?list: 500");
+        } else if (is_fault && at > 0) {
+            at -= fake->list_fault == FAKE_LIST_GOES_BACK && at > 1 ? 2 : 1;
         }
+        snprintf(lister->key, sizeof lister->key, "%s", fake->objects[at].key);
+        entry->key = lister->key;
+        fill_info(&fake->objects[at], &entry->info);
+        entry->info.has_crc32 = false; /* listings do not tell */
     }
     pthread_mutex_unlock(&fake->lock);
-    return STORAGE_OK;
+    return code;
 }
 
 static void fake_lister_close(struct storage_lister *base)
@@ -336,6 +378,7 @@ static const struct backend fake_backend = {
     .stat = fake_stat,
     .read = fake_read,
     .remove = fake_remove,
+    .remove_batch = fake_remove_batch,
     .upload_begin = fake_upload_begin,
     .upload_part = fake_upload_part,
     .upload_complete = fake_upload_complete,

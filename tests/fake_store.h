@@ -15,6 +15,12 @@ enum {
     FAKE_OBJECTS_MAX = 4096
 };
 
+enum fake_fault {
+    FAKE_LIST_FAILS, /* with TRANSFER */
+    FAKE_LIST_REPEATS,
+    FAKE_LIST_GOES_BACK
+};
+
 struct fake_object {
     char *key;
     unsigned char *data;
@@ -39,6 +45,9 @@ struct fake_store {
     unsigned read_delay_us;
     atomic_bool *stop_after; /* set once stop_reads reads were served */
     long stop_reads;
+    bool may_remove;    /* else removing is DENIED */
+    long list_fault_at; /* the n-th row of a listing is the fault; 0: none */
+    enum fake_fault list_fault;
     void (*meanwhile)(void *context); /* called once, before the n-th read or part */
     void *meanwhile_context;
     long meanwhile_at;
@@ -63,6 +72,7 @@ enum fake_sum {
 };
 void fake_store_add(struct fake_store *fake, const char *key, const void *data, size_t size,
                     enum fake_sum sum);
+void fake_store_drop(struct fake_store *fake, const char *key);
 const struct fake_object *fake_store_find(struct fake_store *fake, const char *key);
 
 #endif

@@ -28,6 +28,7 @@ jobferry_test(test_s3_resume LIBS storage LABELS threads SOURCES scene.c scripte
 jobferry_test(test_s3_retry LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_s3_sending LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_sign LIBS storage)
+jobferry_test(test_sync LIBS storage LABELS threads SOURCES copy_world.c fake_store.c scratch.c)
 jobferry_test(test_url LIBS storage)
 jobferry_test(test_xml LIBS storage)
 jobferry_test(test_http LIBS storage LABELS threads SOURCES wire_server.c)
