@@ -36,28 +36,28 @@ expect 77 'no keys' "$jobferry" presign --sign=none "$b/put"
 # Types and metadata.
 echo '{}' >x.json
 expect 0 '' "$jobferry" cp --metadata='who=me,list=a\,b' --cache_control=no-cache x.json "$b/x.json"
-head_of "$b/x.json" >head
-check "the type follows the name" grep -qi '^content-type: application/json$' head
-check "the metadata is there" grep -qi '^x-amz-meta-who: me$' head
-check "a comma can be in a value" grep -qi '^x-amz-meta-list: a,b$' head
-check "the cache is told" grep -qi '^cache-control: no-cache$' head
-check "rclone's mtime is there" grep -Eqi '^x-amz-meta-mtime: [0-9]+\.[0-9]+$' head
+head_of "$b/x.json" >headers
+check "the type follows the name" grep -qi '^content-type: application/json$' headers
+check "the metadata is there" grep -qi '^x-amz-meta-who: me$' headers
+check "a comma can be in a value" grep -qi '^x-amz-meta-list: a,b$' headers
+check "the cache is told" grep -qi '^cache-control: no-cache$' headers
+check "rclone's mtime is there" grep -Eqi '^x-amz-meta-mtime: [0-9]+\.[0-9]+$' headers
 expect 0 '' "$jobferry" cp --content_type=text/x-own x.json "$b/y.json"
-head_of "$b/y.json" >head
-check "a given type wins" grep -qi '^content-type: text/x-own$' head
+head_of "$b/y.json" >headers
+check "a given type wins" grep -qi '^content-type: text/x-own$' headers
 expect 0 '' "$jobferry" cp "$b/x.json" "$b/copied"
-head_of "$b/copied" >head
-check "a copy within the store keeps what is said" grep -qi '^x-amz-meta-who: me$' head
+head_of "$b/copied" >headers
+check "a copy within the store keeps what is said" grep -qi '^x-amz-meta-who: me$' headers
 expect 0 '' "$jobferry" cp --metadata=other=1 "$b/x.json" "$b/replaced"
-head_of "$b/replaced" >head
-check "unless something else is said" grep -qi '^x-amz-meta-other: 1$' head
+head_of "$b/replaced" >headers
+check "unless something else is said" grep -qi '^x-amz-meta-other: 1$' headers
 check "which replaces it" bash -c '! grep -qi "^x-amz-meta-who" head'
 expect 0 '' "$jobferry" cp --storage_class=REDUCED_REDUNDANCY x.json "$b/class"
-head_of "$b/class" >head
-check "the class is kept" grep -qi '^x-amz-storage-class: REDUCED_REDUNDANCY$' head
+head_of "$b/class" >headers
+check "the class is kept" grep -qi '^x-amz-storage-class: REDUCED_REDUNDANCY$' headers
 expect 0 '' bash -c "echo hi | '$jobferry' put --content_type=text/plain --metadata=a=b - $b/stdin"
-head_of "$b/stdin" >head
-check "put says it too" grep -qi '^x-amz-meta-a: b$' head
+head_of "$b/stdin" >headers
+check "put says it too" grep -qi '^x-amz-meta-a: b$' headers
 expect 64 'name=value' "$jobferry" cp --metadata=oops x.json "$b/bad"
 touch -d '2020-02-02 02:02:02 UTC' old && expect 0 '' "$jobferry" cp old "$b/old"
 expect 0 '2020-02-02T02:02:02Z' "$jobferry" stat "$b/old"
