@@ -447,14 +447,18 @@ bool xml_session_parse(struct xml_session *session, const char *data, size_t siz
            session->secret_key.length > 0;
 }
 
+static void wipe_text(struct buf *text)
+{
+    digest_wipe(text->data, text->length);
+    buf_release(text);
+}
+
 void xml_session_release(struct xml_session *session)
 {
-    struct buf *all[] = {&session->access_key, &session->secret_key, &session->session_token,
-                         &session->expires};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        digest_wipe(all[i]->data, all[i]->length);
-        buf_release(all[i]);
-    }
+    wipe_text(&session->access_key);
+    wipe_text(&session->secret_key);
+    wipe_text(&session->session_token);
+    wipe_text(&session->expires);
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
