@@ -51,7 +51,7 @@ check "a copy within the store keeps what is said" grep -qi '^x-amz-meta-who: me
 expect 0 '' "$jobferry" cp --metadata=other=1 "$b/x.json" "$b/replaced"
 head_of "$b/replaced" >headers
 check "unless something else is said" grep -qi '^x-amz-meta-other: 1$' headers
-check "which replaces it" bash -c '! grep -qi "^x-amz-meta-who" head'
+check "which replaces it" bash -c '! grep -qi "^x-amz-meta-who" headers'
 expect 0 '' "$jobferry" cp --storage_class=REDUCED_REDUNDANCY x.json "$b/class"
 head_of "$b/class" >headers
 check "the class is kept" grep -qi '^x-amz-storage-class: REDUCED_REDUNDANCY$' headers
