@@ -33,6 +33,26 @@ struct upload {
  */
 typedef bool storage_piece_fn(void *context, uint64_t offset, const void *data, size_t size);
 
+/* A part that is read when it is sent, maybe more than once; its sums are known before. */
+struct upload_body {
+    bool (*read)(void *context, uint64_t offset, void *data, size_t size);
+    void *context;
+    size_t size;
+    uint32_t crc32;
+    char sha256[65]; /* in hex; "" where it was not wanted */
+    uint8_t md5[16];
+    bool has_md5;
+};
+
+/* What must be known of a body beside its CRC-32 before it is sent. */
+struct body_wants {
+    bool sha256; /* the request signs it */
+    bool md5;    /* the store does not keep CRC-32 sums, or has not said so yet */
+};
+
+/* A source held open, so that what is read twice is read from the same thing. */
+struct source_reader;
+
 struct backend {
     enum storage_code (*stat)(struct storage *store, const char *key, struct storage_info *info,
                               struct storage_error *err);
@@ -48,6 +68,18 @@ struct backend {
                                      uint64_t size, bool whole, const char *etag,
                                      storage_piece_fn *take, void *context,
                                      struct storage_info *info, struct storage_error *err);
+    /*
+     * Reading at leisure; all NULL where a reading is a request. *info is filled anew by open and
+     * by look. read gives exactly size bytes, and may be called from any thread.
+     */
+    enum storage_code (*reader_open)(struct source_reader **reader, struct storage *store,
+                                     const char *key, struct storage_info *info,
+                                     struct storage_error *err);
+    enum storage_code (*reader_read)(const struct source_reader *reader, uint64_t offset,
+                                     void *data, size_t size, struct storage_error *err);
+    enum storage_code (*reader_look)(const struct source_reader *reader, struct storage_info *info,
+                                     struct storage_error *err);
+    void (*reader_close)(struct source_reader *reader);
     enum storage_code (*remove)(struct storage *store, const char *key, struct storage_error *err);
     enum storage_code (*remove_batch)(struct storage *store, const char *const *keys, size_t count,
                                       size_t *removed, struct storage_error *err);
@@ -71,6 +103,14 @@ struct backend {
      */
     enum storage_code (*upload_piece)(struct upload *upload, uint64_t offset, const void *data,
                                       size_t size, struct storage_error *err);
+    /*
+     * A part that is not in memory, and what it needs; both NULL where parts must be. When the part
+     * is the whole, what body->read needs is borrowed until complete or abort.
+     */
+    void (*upload_body_wants)(struct upload *upload, struct body_wants *wants);
+    enum storage_code (*upload_part_body)(struct upload *upload, unsigned number,
+                                          const struct upload_body *body,
+                                          struct storage_error *err);
     enum storage_code (*upload_complete)(struct upload *upload, uint64_t size, uint32_t crc32,
                                          enum storage_verified *verified,
                                          struct storage_error *err);

@@ -10,9 +10,16 @@
 
 #include "storage/storage_banned.h"
 
-struct md5 {
+/* A sum under way. */
+struct sum {
     EVP_MD_CTX *context;
     bool failed;
+};
+struct md5 {
+    struct sum sum;
+};
+struct sha256 {
+    struct sum sum;
 };
 
 bool digest_md5(uint8_t out[MD5_SIZE], const void *data, size_t size)
@@ -49,14 +56,28 @@ bool digest_hmac_sha256(uint8_t out[SHA256_SIZE], const void *key, size_t key_si
     return hmac(EVP_sha256(), out, key, key_size, data, size);
 }
 
+static bool sum_begin(struct sum *sum, const EVP_MD *algorithm)
+{
+    sum->context = EVP_MD_CTX_new();
+    return sum->context && EVP_DigestInit_ex(sum->context, algorithm, NULL) == 1;
+}
+
+static void sum_add(struct sum *sum, const void *data, size_t size)
+{
+    if (EVP_DigestUpdate(sum->context, data, size) != 1) {
+        sum->failed = true;
+    }
+}
+
+static bool sum_finish(struct sum *sum, uint8_t *out)
+{
+    return EVP_DigestFinal_ex(sum->context, out, NULL) == 1 && !sum->failed;
+}
+
 struct md5 *md5_new(void)
 {
     struct md5 *md5 = calloc(1, sizeof *md5);
-    if (!md5) {
-        return NULL;
-    }
-    md5->context = EVP_MD_CTX_new();
-    if (!md5->context || EVP_DigestInit_ex(md5->context, EVP_md5(), NULL) != 1) {
+    if (md5 && !sum_begin(&md5->sum, EVP_md5())) {
         md5_free(md5);
         return NULL;
     }
@@ -65,21 +86,47 @@ struct md5 *md5_new(void)
 
 void md5_add(struct md5 *md5, const void *data, size_t size)
 {
-    if (EVP_DigestUpdate(md5->context, data, size) != 1) {
-        md5->failed = true;
-    }
+    sum_add(&md5->sum, data, size);
 }
 
 bool md5_finish(struct md5 *md5, uint8_t out[MD5_SIZE])
 {
-    return EVP_DigestFinal_ex(md5->context, out, NULL) == 1 && !md5->failed;
+    return sum_finish(&md5->sum, out);
 }
 
 void md5_free(struct md5 *md5)
 {
     if (md5) {
-        EVP_MD_CTX_free(md5->context);
+        EVP_MD_CTX_free(md5->sum.context);
         free(md5);
+    }
+}
+
+struct sha256 *sha256_new(void)
+{
+    struct sha256 *sha256 = calloc(1, sizeof *sha256);
+    if (sha256 && !sum_begin(&sha256->sum, EVP_sha256())) {
+        sha256_free(sha256);
+        return NULL;
+    }
+    return sha256;
+}
+
+void sha256_add(struct sha256 *sha256, const void *data, size_t size)
+{
+    sum_add(&sha256->sum, data, size);
+}
+
+bool sha256_finish(struct sha256 *sha256, uint8_t out[SHA256_SIZE])
+{
+    return sum_finish(&sha256->sum, out);
+}
+
+void sha256_free(struct sha256 *sha256)
+{
+    if (sha256) {
+        EVP_MD_CTX_free(sha256->sum.context);
+        free(sha256);
     }
 }
 

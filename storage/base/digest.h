@@ -34,6 +34,13 @@ void md5_add(struct md5 *md5, const void *data, size_t size);
 bool md5_finish(struct md5 *md5, uint8_t out[MD5_SIZE]); /* once; then only md5_free */
 void md5_free(struct md5 *md5);                          /* NULL is fine */
 
+/* The same for SHA-256. */
+struct sha256;
+struct sha256 *sha256_new(void);
+void sha256_add(struct sha256 *sha256, const void *data, size_t size);
+bool sha256_finish(struct sha256 *sha256, uint8_t out[SHA256_SIZE]);
+void sha256_free(struct sha256 *sha256);
+
 /* Append the bytes as lower-case hex, as base64 with padding (RFC 4648). */
 void digest_add_hex(struct buf *out, const void *data, size_t size);
 void digest_add_base64(struct buf *out, const void *data, size_t size);

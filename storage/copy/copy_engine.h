@@ -242,6 +242,25 @@ enum storage_code copy_stream_part(struct copy_engine *engine, struct copy_objec
                                    unsigned part, uint64_t size, uint32_t *crc,
                                    struct storage_info *info, struct storage_error *err);
 
+/* A part on its way from a file to a store. */
+struct copy_sending {
+    const struct backend *backend; /* the source's */
+    struct source_reader *reader;
+    uint64_t offset; /* of the part */
+    struct upload_body body;
+};
+
+/* Whether size bytes may be sent without being kept. */
+bool copy_may_send(const struct copy_engine *engine, uint64_t size);
+/*
+ * Opens the source and sums the part. The sending must not move until copy_send_end, which is owed
+ * also after a failure, and not before the part, or the whole that it is, has been sent.
+ */
+enum storage_code copy_send_begin(struct copy_worker *worker, const struct copy_object *object,
+                                  unsigned part, size_t size, struct copy_sending *sending,
+                                  struct storage_error *err);
+void copy_send_end(struct copy_sending *sending);
+
 /* ---- routes --------------------------------------------------------------------------------- */
 
 /* What a copy amounts to, once the source has been looked at. */

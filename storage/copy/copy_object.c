@@ -254,6 +254,36 @@ static void run_whole_stream(struct copy_engine *engine, struct copy_object *obj
     }
 }
 
+/* Sends a part that stays in its file. */
+static enum storage_code send_part(struct copy_worker *worker, struct copy_object *object,
+                                   unsigned part, size_t size, struct copy_sending *sending,
+                                   struct storage_error *err)
+{
+    struct upload *upload = object->upload;
+    enum storage_code code = copy_send_begin(worker, object, part, size, sending, err);
+    return code == STORAGE_OK
+               ? upload->store->backend->upload_part_body(upload, part + 1, &sending->body, err)
+               : code;
+}
+
+/* A larger file of one part. */
+static void run_whole_send(struct copy_worker *worker, struct copy_object *object)
+{
+    struct storage_error err = {0};
+    struct copy_sending sending = {0};
+    size_t size = (size_t)object->info.size;
+    enum storage_code code = begin_upload(worker->engine, object, &err);
+    if (code == STORAGE_OK) {
+        code = send_part(worker, object, 0, size, &sending, &err);
+    }
+    if (code == STORAGE_OK) {
+        end_copied(worker->engine, object, sending.body.crc32);
+    } else {
+        copy_end_failed(worker->engine, object, &err);
+    }
+    copy_send_end(&sending);
+}
+
 static void run_whole(struct copy_worker *worker, struct copy_object *object)
 {
     struct copy_engine *engine = worker->engine;
@@ -266,6 +296,10 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     object->part_count = 1;
     if (copy_may_stream(engine, object, size)) {
         run_whole_stream(engine, object);
+        return;
+    }
+    if (copy_may_send(engine, size)) {
+        run_whole_send(worker, object);
         return;
     }
     enum storage_code code = copy_read_part(worker, object, 0, size, &info, &err);
@@ -405,6 +439,13 @@ static enum storage_code move_part(struct copy_worker *worker, struct copy_objec
     struct copy_engine *engine = worker->engine;
     struct storage_info info = {0};
     uint64_t offset = (uint64_t)part * object->part_size;
+    if (copy_may_send(engine, size)) {
+        struct copy_sending sending = {0};
+        enum storage_code code = send_part(worker, object, part, size, &sending, err);
+        object->part_crcs[part] = sending.body.crc32;
+        copy_send_end(&sending);
+        return code;
+    }
     if (copy_may_stream(engine, object, size)) {
         return copy_stream_part(engine, object, part, size, &object->part_crcs[part], &info, err);
     }

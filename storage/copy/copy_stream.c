@@ -1,5 +1,5 @@
 /*
- * copy_stream.c - parts that go from the wire into a file without being kept.
+ * copy_stream.c - parts that go between the wire and a file without being kept.
  *
  * Each piece is summed while it is in the processor's cache, then written where it belongs; a part
  * of 8 MiB held in memory first would leave the cache twice, and many of them are what a copy's
@@ -7,6 +7,10 @@
  * written over, and nothing is visible before the whole has been checked.
  *
  * Not for an object of several parts whose only sum is an MD5: that wants all bytes in order.
+ *
+ * To a store a part is read twice, first for its sums, then piece by piece as it is sent; both come
+ * from the page cache. The store is told a sum of what it gets: so what was sent is what was
+ * summed, and what was summed was read from a file that did not change meanwhile.
  */
 #include "storage/copy/copy_engine.h"
 #include "storage/storage_error.h"
@@ -16,6 +20,12 @@
 #include "storage/storage_banned.h"
 
 static const uint64_t stream_least = 1024 * 1024; /* less is in the cache anyway */
+
+enum {
+    SUM_PIECE = 256 * 1024 /* half of a small second-level cache */
+};
+
+/* ---- from the wire -------------------------------------------------------------------------- */
 
 struct stream {
     struct copy_engine *engine;
@@ -124,4 +134,122 @@ enum storage_code copy_stream_part(struct copy_engine *engine, struct copy_objec
     *info = stream.info;
     md5_free(stream.md5);
     return code;
+}
+
+/* ---- to the wire ---------------------------------------------------------------------------- */
+
+bool copy_may_send(const struct copy_engine *engine, uint64_t size)
+{
+    return size >= stream_least && engine->copy.source->backend->reader_open &&
+           engine->copy.destination->backend->upload_part_body;
+}
+
+static bool give(void *context, uint64_t offset, void *data, size_t size)
+{
+    const struct copy_sending *sending = context;
+    return sending->backend->reader_read(sending->reader, sending->offset + offset, data, size,
+                                         NULL) == STORAGE_OK;
+}
+
+/* The sums of a body under way; NULL: not wanted. */
+struct body_sums {
+    struct sha256 *sha256;
+    struct md5 *md5;
+};
+
+static enum storage_code read_body(struct copy_worker *worker, struct copy_sending *sending,
+                                   const struct body_sums *sums, struct storage_error *err)
+{
+    struct upload_body *body = &sending->body;
+    size_t most = worker->capacity < SUM_PIECE ? worker->capacity : SUM_PIECE;
+    for (size_t done = 0; done < body->size;) {
+        size_t piece = body->size - done < most ? body->size - done : most;
+        enum storage_code code = sending->backend->reader_read(
+            sending->reader, sending->offset + done, worker->buffer, piece, err);
+        if (code != STORAGE_OK) {
+            return code;
+        }
+        body->crc32 = storage_crc32(body->crc32, worker->buffer, piece);
+        if (sums->sha256) {
+            sha256_add(sums->sha256, worker->buffer, piece);
+        }
+        if (sums->md5) {
+            md5_add(sums->md5, worker->buffer, piece);
+        }
+        done += piece;
+        if (copy_is_stopped(worker->engine)) {
+            return storage_fail(err, STORAGE_STOPPED, "read: stopped on request");
+        }
+    }
+    return STORAGE_OK;
+}
+
+/* Sums the body, as its upload wants it. */
+static enum storage_code sum_body(struct copy_worker *worker, const struct copy_object *object,
+                                  struct copy_sending *sending, struct storage_error *err)
+{
+    struct upload_body *body = &sending->body;
+    struct body_wants wants = {0};
+    uint8_t digest[SHA256_SIZE];
+    struct buf hex;
+    object->upload->store->backend->upload_body_wants(object->upload, &wants);
+    struct body_sums sums = {.sha256 = wants.sha256 ? sha256_new() : NULL,
+                             .md5 = wants.md5 ? md5_new() : NULL}; /* some machines have no MD5 */
+    enum storage_code code = read_body(worker, sending, &sums, err);
+    if (code == STORAGE_OK && wants.sha256) {
+        buf_init(&hex, sizeof body->sha256 - 1);
+        if (sums.sha256 && sha256_finish(sums.sha256, digest)) {
+            digest_add_hex(&hex, digest, sizeof digest);
+            memcpy(body->sha256, hex.data, hex.length + 1);
+        } else {
+            code = storage_fail(err, STORAGE_BUG, "copy %s: no SHA-256 to be had", object->source);
+        }
+        buf_release(&hex);
+    }
+    body->has_md5 = sums.md5 && md5_finish(sums.md5, body->md5);
+    sha256_free(sums.sha256);
+    md5_free(sums.md5);
+    return code;
+}
+
+/* Whether a file is still what was listed. */
+static enum storage_code check_file(const struct copy_object *object,
+                                    const struct storage_info *info, struct storage_error *err)
+{
+    return info->size == object->info.size && info->mtime_ns == object->info.mtime_ns
+               ? STORAGE_OK
+               : storage_fail(err, STORAGE_CHANGED, "read %s: it changed while it was copied",
+                              object->source);
+}
+
+enum storage_code copy_send_begin(struct copy_worker *worker, const struct copy_object *object,
+                                  unsigned part, size_t size, struct copy_sending *sending,
+                                  struct storage_error *err)
+{
+    struct storage *source = worker->engine->copy.source;
+    struct storage_info info = {0};
+    *sending = (struct copy_sending){.backend = source->backend,
+                                     .offset = (uint64_t)part * object->part_size};
+    sending->body = (struct upload_body){.read = give, .context = sending, .size = size};
+    enum storage_code code =
+        worker->buffer
+            ? source->backend->reader_open(&sending->reader, source, object->source, &info, err)
+            : storage_fail(err, STORAGE_BUG, "copy %s: no memory", object->source);
+    if (code == STORAGE_OK) {
+        code = check_file(object, &info, err);
+    }
+    if (code == STORAGE_OK) {
+        code = sum_body(worker, object, sending, err);
+    }
+    if (code == STORAGE_OK) {
+        code = source->backend->reader_look(sending->reader, &info, err);
+    }
+    return code == STORAGE_OK ? check_file(object, &info, err) : code;
+}
+
+void copy_send_end(struct copy_sending *sending)
+{
+    if (sending->reader) {
+        sending->backend->reader_close(sending->reader);
+    }
 }

@@ -83,47 +83,95 @@ static enum storage_code read_range(int fd, const char *key, uint64_t offset, vo
     return STORAGE_OK;
 }
 
+struct source_reader {
+    int fd;
+    char key[STORAGE_PATH_MAX]; /* for messages */
+};
+
+static enum storage_code reader_look(const struct source_reader *reader, struct storage_info *info,
+                                     struct storage_error *err)
+{
+    struct stat status;
+    if (fstat(reader->fd, &status) != 0) {
+        return storage_fail_errno(err, "open", reader->key, errno);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return storage_fail(err, STORAGE_USAGE, "read %s: it is %s", reader->key,
+                            S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
+    }
+    fill_info(info, &status);
+    return STORAGE_OK;
+}
+
+static void reader_close(struct source_reader *reader)
+{
+    if (reader) {
+        close(reader->fd);
+        free(reader);
+    }
+}
+
+static enum storage_code reader_open(struct source_reader **result, struct storage *store,
+                                     const char *key, struct storage_info *info,
+                                     struct storage_error *err)
+{
+    (void)store;
+    *result = NULL;
+    struct source_reader *reader = malloc(sizeof *reader);
+    if (!reader) {
+        return storage_fail(err, STORAGE_BUG, "read %s: no memory", key);
+    }
+    snprintf(reader->key, sizeof reader->key, "%s", key);
+    /* not to wait for the writer of a pipe */
+    reader->fd = open(key, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (reader->fd < 0) {
+        enum storage_code code = storage_fail_errno(err, "open", key, errno);
+        free(reader);
+        return code;
+    }
+    enum storage_code code = reader_look(reader, info, err);
+    if (code != STORAGE_OK) {
+        reader_close(reader);
+        return code;
+    }
+    *result = reader;
+    return STORAGE_OK;
+}
+
+static enum storage_code reader_read(const struct source_reader *reader, uint64_t offset,
+                                     void *data, size_t size, struct storage_error *err)
+{
+    size_t got = 0;
+    enum storage_code code = read_range(reader->fd, reader->key, offset, data, size, &got, err);
+    return code == STORAGE_OK && got != size ? fail_changed(err, reader->key) : code;
+}
+
 static enum storage_code local_read(struct storage *store, const char *key, uint64_t offset,
                                     void *data, size_t size, bool whole, const char *etag,
                                     size_t *got, struct storage_info *info,
                                     struct storage_error *err)
 {
-    (void)store;
     (void)whole;
-    enum storage_code code = STORAGE_OK;
-    struct stat before;
-    struct stat after;
+    struct storage_info before;
+    struct storage_info after;
+    struct source_reader *reader = NULL;
     if (etag && *etag) {
         return fail_changed(err, key); /* what had an ETag was no file */
     }
-    /* not to wait for the writer of a pipe */
-    int fd = open(key, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return storage_fail_errno(err, "open", key, errno);
+    enum storage_code code = reader_open(&reader, store, key, &before, err);
+    if (code == STORAGE_OK) {
+        code = read_range(reader->fd, key, offset, data, size, got, err);
     }
-    if (fstat(fd, &before) != 0) {
-        code = storage_fail_errno(err, "open", key, errno);
-        goto done;
+    if (code == STORAGE_OK) {
+        code = reader_look(reader, &after, err);
     }
-    if (!S_ISREG(before.st_mode)) {
-        code = storage_fail(err, STORAGE_USAGE, "read %s: it is %s", key,
-                            S_ISDIR(before.st_mode) ? "a folder" : "no regular file");
-        goto done;
-    }
-    code = read_range(fd, key, offset, data, size, got, err);
-    if (code != STORAGE_OK) {
-        goto done;
-    }
-    if (fstat(fd, &after) != 0 || before.st_size != after.st_size ||
-        files_mtime_ns(&before) != files_mtime_ns(&after)) {
+    if (code == STORAGE_OK && (before.size != after.size || before.mtime_ns != after.mtime_ns)) {
         code = fail_changed(err, key);
-        goto done;
     }
-    if (info) {
-        fill_info(info, &before);
+    if (code == STORAGE_OK && info) {
+        *info = before;
     }
-done:
-    close(fd);
+    reader_close(reader);
     return code;
 }
 
@@ -356,6 +404,10 @@ static void local_close(struct storage *store)
 static const struct backend local_backend = {
     .stat = local_stat,
     .read = local_read,
+    .reader_open = reader_open,
+    .reader_read = reader_read,
+    .reader_look = reader_look,
+    .reader_close = reader_close,
     .remove = local_remove,
     .remove_batch = local_remove_batch,
     .make_bucket = local_make_bucket,

@@ -111,8 +111,10 @@ static enum storage_code keep_part(struct s3_upload *upload, unsigned number,
     return at ? STORAGE_OK : upload_fail(upload, STORAGE_BUG, "no memory", err);
 }
 
+/* data, or body where that is NULL. */
 static enum storage_code send_part(struct s3_upload *upload, unsigned number, const void *data,
-                                   struct part *part, struct storage_error *err)
+                                   const struct upload_body *body, struct part *part,
+                                   struct storage_error *err)
 {
     struct http_response response;
     char digits[16];
@@ -120,7 +122,13 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
     struct sign_pair headers[2] = {{"Content-Type", "application/octet-stream"}};
     snprintf(digits, sizeof digits, "%u", number);
     const struct sign_pair query[] = {{"partNumber", digits}, {"uploadId", upload->id}};
-    bool use_md5 = !upload->is_crc && digest_md5(part->md5, data, (size_t)part->size);
+    bool use_md5 = false;
+    if (!upload->is_crc && body) {
+        use_md5 = body->has_md5;
+        memcpy(part->md5, body->md5, sizeof part->md5);
+    } else if (!upload->is_crc) {
+        use_md5 = digest_md5(part->md5, data, (size_t)part->size);
+    }
     struct s3_request request = {.method = "PUT",
                                  .what = "part",
                                  .key = upload->key,
@@ -131,6 +139,11 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
                                  .extras = EXTRAS_KEY,
                                  .body = data,
                                  .body_size = (size_t)part->size};
+    if (body) {
+        request.read = body->read;
+        request.context = body->context;
+        request.sha256 = *body->sha256 ? body->sha256 : NULL;
+    }
     if (upload->is_crc) {
         upload_crc32_text(sum, part->crc32);
         headers[request.header_count++] = (struct sign_pair){"x-amz-checksum-crc32", sum};
@@ -156,23 +169,28 @@ static enum storage_code send_part(struct s3_upload *upload, unsigned number, co
     return code;
 }
 
-enum storage_code s3_upload_part(struct upload *base, unsigned number, const void *data,
-                                 size_t size, uint32_t crc32, struct storage_error *err)
+static bool is_only_part(const struct upload_plan *plan, unsigned number, size_t size)
 {
-    struct s3_upload *upload = (struct s3_upload *)base;
+    return plan->size != UINT64_MAX ? plan->size <= plan->part_size
+                                    : number == 1 && size < plan->part_size;
+}
+
+static enum storage_code add_part(struct s3_upload *upload, unsigned number, const void *data,
+                                  const struct upload_body *body, struct part *part,
+                                  struct storage_error *err)
+{
     struct storage_error own;
-    const struct upload_plan *plan = &base->plan;
-    struct part part = {.size = size, .crc32 = crc32};
     err = err ? err : &own;
     assert(number > 0);
-    bool is_whole = plan->size != UINT64_MAX ? plan->size <= plan->part_size
-                                             : number == 1 && size < plan->part_size;
-    if (is_whole) {
+    if (is_only_part(&upload->base.plan, number, (size_t)part->size)) {
         assert(number == 1 && !upload->whole);
         upload->is_whole = true;
-        upload->whole = size > 0 ? data : NULL;
-        upload->whole_size = size;
-        upload->whole_crc32 = crc32;
+        upload->whole = part->size > 0 ? data : NULL;
+        upload->whole_size = (size_t)part->size;
+        upload->whole_crc32 = part->crc32;
+        if (body) {
+            upload->body = *body;
+        }
         return STORAGE_OK;
     }
     if (number > PARTS_MAX) {
@@ -183,12 +201,41 @@ enum storage_code s3_upload_part(struct upload *base, unsigned number, const voi
     }
     enum storage_code code = upload_ensure_id(upload, err);
     if (code == STORAGE_OK) {
-        code = send_part(upload, number, data, &part, err);
+        code = send_part(upload, number, data, body, part, err);
     }
     if (code == STORAGE_OK) {
-        code = keep_part(upload, number, &part, err);
+        code = keep_part(upload, number, part, err);
     }
     return code;
+}
+
+enum storage_code s3_upload_part(struct upload *base, unsigned number, const void *data,
+                                 size_t size, uint32_t crc32, struct storage_error *err)
+{
+    struct part part = {.size = size, .crc32 = crc32};
+    return add_part((struct s3_upload *)base, number, data, NULL, &part, err);
+}
+
+enum storage_code s3_upload_part_body(struct upload *base, unsigned number,
+                                      const struct upload_body *body, struct storage_error *err)
+{
+    struct part part = {.size = body->size, .crc32 = body->crc32};
+    return add_part((struct s3_upload *)base, number, NULL, body, &part, err);
+}
+
+void s3_upload_body_wants(struct upload *base, struct body_wants *wants)
+{
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct s3_store *store = store_of(upload);
+    bool has_crc = false;
+    if (is_only_part(&base->plan, 1, (size_t)base->plan.size)) {
+        has_crc =
+            s3_speaks_checksums(store) && atomic_load(&store->checksums) == S3_CHECKSUMS_HONOURED;
+    } else { /* if it fails, so will the part, and say why */
+        has_crc = upload_ensure_id(upload, NULL) == STORAGE_OK && upload->is_crc;
+    }
+    wants->sha256 = s3_signs_bodies(store);
+    wants->md5 = !has_crc;
 }
 
 /* ---- completing ------------------------------------------------------------------------------ */

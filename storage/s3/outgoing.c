@@ -219,8 +219,8 @@ static const char *choose_payload(const struct s3_store *store, const struct att
     if (attempt->endpoint.is_https || attempt->is_obs || store->config.access.unsigned_payload) {
         return unsigned_payload;
     }
-    if (request->sha256) {
-        return request->sha256;
+    if (request->read) {
+        return request->sha256; /* NULL: whoever gives the body did not know better */
     }
     if (hash->length == 0) {
         uint8_t digest[SHA256_SIZE];

@@ -96,6 +96,16 @@ enum storage_code upload_verify_by_stat(struct s3_upload *upload, uint64_t size,
 
 /* ---- one PUT --------------------------------------------------------------------------------- */
 
+/* The MD5 of the only part. False: it is not known, or cannot be. */
+static bool sum_whole(const struct s3_upload *upload, uint8_t md5[MD5_SIZE])
+{
+    if (upload->body.read) {
+        memcpy(md5, upload->body.md5, MD5_SIZE);
+        return upload->body.has_md5;
+    }
+    return digest_md5(md5, upload->whole ? upload->whole : "", upload->whole_size);
+}
+
 /* Compares what the answer to a PUT says with what was sent. */
 static enum storage_code verify_put(struct s3_upload *upload, const struct http_response *response,
                                     bool used_crc, const uint8_t *md5,
@@ -117,7 +127,7 @@ static enum storage_code verify_put(struct s3_upload *upload, const struct http_
         *verified = STORAGE_VERIFIED_CRC32;
         return STORAGE_OK;
     }
-    if (!md5 && digest_md5(own, upload->whole, upload->whole_size)) {
+    if (!md5 && sum_whole(upload, own)) {
         md5 = own;
     }
     if (md5 && upload_is_etag(response->etag, md5, "")) {
@@ -136,15 +146,17 @@ enum storage_code upload_put_whole(struct s3_upload *upload, enum storage_verifi
     char sum[SUM_TEXT];
     uint8_t md5[MD5_SIZE];
     bool use_crc = upload_may_use_crc(upload);
-    bool use_md5 =
-        !use_crc && digest_md5(md5, upload->whole ? upload->whole : "", upload->whole_size);
+    bool use_md5 = !use_crc && sum_whole(upload, md5);
     struct s3_request request = {.method = "PUT",
                                  .what = "object",
                                  .key = upload->key,
                                  .headers = headers,
                                  .extras = EXTRAS_NEW | EXTRAS_KEY,
                                  .body = upload->whole,
-                                 .body_size = upload->whole_size};
+                                 .body_size = upload->whole_size,
+                                 .read = upload->body.read,
+                                 .context = upload->body.context,
+                                 .sha256 = *upload->body.sha256 ? upload->body.sha256 : NULL};
     headers[request.header_count++] =
         (struct sign_pair){"Content-Type", extras_content_type(&store->extras, upload->key)};
     if (upload->mtime[0]) {

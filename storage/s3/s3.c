@@ -38,6 +38,8 @@ static const struct backend s3_backend = {
     .make_bucket = s3_make_bucket,
     .upload_begin = s3_upload_begin,
     .upload_part = s3_upload_part,
+    .upload_part_body = s3_upload_part_body,
+    .upload_body_wants = s3_upload_body_wants,
     .upload_complete = s3_upload_complete,
     .upload_abort = s3_upload_abort,
     .upload_token = s3_upload_token,
@@ -92,6 +94,14 @@ bool s3_speaks_checksums(const struct s3_store *store)
     int signature = atomic_load(&store->signature);
     return !atomic_load(&store->is_obs) &&
            (signature == STORAGE_SIGN_V4 || signature == STORAGE_SIGN_NONE);
+}
+
+bool s3_signs_bodies(struct s3_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool is_https = store->endpoint.is_https;
+    pthread_mutex_unlock(&store->lock);
+    return !is_https && !store->config.access.unsigned_payload;
 }
 
 bool s3_shares_keys(const struct s3_store *a, const struct s3_store *b)

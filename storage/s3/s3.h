@@ -98,6 +98,9 @@ bool s3_shares_keys(const struct s3_store *a, const struct s3_store *b);
 /* Whether x-amz-checksum-* may be sent to, and asked of, this store. */
 bool s3_speaks_checksums(const struct s3_store *store);
 
+/* Whether requests' bodies are signed by their SHA-256: plain http, unless opted out of. */
+bool s3_signs_bodies(struct s3_store *store);
+
 /* ---- errors.c ---- */
 
 /* The code of an answer: its HTTP status and the service's own word, "" when it gave none. */
@@ -146,6 +149,9 @@ enum storage_code s3_upload_begin(struct upload **upload, struct storage *base, 
                                   const struct upload_plan *plan, struct storage_error *err);
 enum storage_code s3_upload_part(struct upload *base, unsigned number, const void *data,
                                  size_t size, uint32_t crc32, struct storage_error *err);
+enum storage_code s3_upload_part_body(struct upload *base, unsigned number,
+                                      const struct upload_body *body, struct storage_error *err);
+void s3_upload_body_wants(struct upload *base, struct body_wants *wants);
 enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
                                      enum storage_verified *verified, struct storage_error *err);
 void s3_upload_abort(struct upload *base);

@@ -27,7 +27,8 @@ struct s3_upload {
     char key[STORAGE_KEY_MAX + 1];
     char mtime[32]; /* "": none */
 
-    const void *whole; /* the only part, borrowed until it is completed */
+    const void *whole;       /* the only part, borrowed until it is completed */
+    struct upload_body body; /* or this; read NULL: it is not */
     size_t whole_size;
     uint32_t whole_crc32;
     bool is_whole;
