@@ -10,7 +10,7 @@ set -u
 jobferry=$1 mib=${2:-4096} rounds=${3:-20}
 RANDOM=${4:-1}
 bytes=$((mib * 1024 * 1024))
-server=$(command -v toxiproxy-server || command -v server) || exit 77
+server=$(command -v toxiproxy-server || command -v server) || { echo 'no toxiproxy' >&2; exit 77; }
 work=$(mktemp -d)
 api=127.0.0.1:$((20000 + $$ % 10000)) front=127.0.0.1:$((30000 + $$ % 10000))
 "$server" -host "${api%:*}" -port "${api#*:}" -proxy-metrics >"$work/toxiproxy.log" 2>&1 &
@@ -21,7 +21,10 @@ for _ in $(seq 50); do
   sleep 0.1
 done
 curl -sf --noproxy '*' -o /dev/null "http://$api/proxies" -d \
-  "{\"name\":\"store\",\"listen\":\"$front\",\"upstream\":\"${MINIO_ENDPOINT#http://}\",\"enabled\":true}" || exit 1
+  "{\"name\":\"store\",\"listen\":\"$front\",\"upstream\":\"${MINIO_ENDPOINT#http://}\",\"enabled\":true}" || {
+  echo "toxiproxy does not listen on $api, or not on $front" >&2
+  exit 1
+}
 
 export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
 export S3_ENDPOINT=http://$front XDG_STATE_HOME=$work/state
