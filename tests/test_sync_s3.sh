@@ -25,7 +25,7 @@ expect 0 'copied 0 .*6 unchanged' "$jobferry" sync --verbose s3://sync/down "$sc
 check "without the record each is asked for" test "$(grep -c '^HEAD' "$output")" -eq 6
 expect 0 'copied 0 .*6 unchanged' "$jobferry" sync --verbose s3://sync/down "$scratch/down"
 check "and the record is there again" test "$(grep -c '^HEAD' "$output")" -eq 0
-head -c 60 "$scratch/down/.jobferry-sync" >cut && cp cut "$scratch/down/.jobferry-sync"
+head -c 60 "$scratch/down/.jobferry-sync" >torn && cp torn "$scratch/down/.jobferry-sync"
 expect 0 'copied 0 .*6 unchanged' "$jobferry" sync s3://sync/down "$scratch/down"
 check "a damaged one does no harm" holds "$scratch/down" z last
 expect 0 '' "$jobferry" sync "$scratch/down" s3://sync/again
