@@ -572,8 +572,8 @@ enum storage_compare {
     STORAGE_COMPARE_DEFAULT,
     /* Both have one mtime, or are objects of one ETag; a request for each object. */
     STORAGE_COMPARE_EXACT_MTIME,
-    STORAGE_COMPARE_SIZE_ONLY,   /* sizes decide */
-    STORAGE_COMPARE_CHECKSUM     /* both have one CRC-32, MD5 or multipart ETag; reads all files */
+    STORAGE_COMPARE_SIZE_ONLY, /* sizes decide */
+    STORAGE_COMPARE_CHECKSUM   /* both have one CRC-32, MD5 or multipart ETag; reads all files */
 };
 
 enum storage_action {
