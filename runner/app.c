@@ -9,6 +9,10 @@
 
 #include "runner/runner_banned.h"
 
+enum {
+    STREAM_PART_MOST = 32 * 1024 * 1024 /* storage.h's default */
+};
+
 enum exit_code app_fail_storage(struct app *app, const struct storage_error *err)
 {
     return log_fail_storage(&app->log, app->settings->json, err);
@@ -28,6 +32,24 @@ static const char *find_state_folder(char *out, size_t size)
                  : home && home[0] == '/' ? snprintf(out, size, "%s/.local/state/jobferry", home)
                                           : -1;
     return length > 0 && (size_t)length < size ? out : NULL;
+}
+
+/* put holds one part: it is as large as was asked for, and as memory allows. 0: the default. */
+static size_t stream_part(const struct settings *settings)
+{
+    uint64_t part = settings->part_size;
+    if (settings->max_memory && (!part || settings->max_memory < part)) {
+        part = settings->max_memory < STREAM_PART_MOST ? settings->max_memory : STREAM_PART_MOST;
+    }
+    return (size_t)part;
+}
+
+void app_tune_copy(const struct app *app, struct storage_copy *copy, uint64_t memory_max)
+{
+    const struct settings *settings = app->settings;
+    copy->workers = (unsigned)settings->connections;
+    copy->part_size = (size_t)settings->part_size;
+    copy->memory_max = settings->max_memory ? settings->max_memory : memory_max;
 }
 
 enum exit_code place_open(struct place *place, struct app *app, enum side side, const char *text,
@@ -56,6 +78,9 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
         .access = access.storage,
         .headers = headers.storage,
         .stall_timeout_s = (unsigned)app->settings->stall_timeout,
+        .connections_max = (unsigned)app->settings->connections,
+        .bandwidth_max = app->settings->bandwidth_limit,
+        .stream_part = stream_part(app->settings),
         .request_deadline_ms = deadline_ms,
         .stop = stop,
         .trace = app->settings->verbose ? log_trace : NULL,

@@ -42,6 +42,9 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
                           const atomic_bool *stop, unsigned deadline_ms);
 void place_close(struct place *place);
 
+/* Gives a copy what --connections, --part_size and --max_memory (default: memory_max) say. */
+void app_tune_copy(const struct app *app, struct storage_copy *copy, uint64_t memory_max);
+
 /* Makes a local folder with its parents; one that is there is fine. Logs a failure. */
 enum exit_code app_make_folder(struct app *app, const char *path);
 

@@ -69,6 +69,7 @@ enum {
 static atomic_bool stop_flag;
 static atomic_bool stop_now_flag;
 static volatile sig_atomic_t signal_number;
+static const char late[] = "the deadline has passed: what is not done is left undone";
 
 /* The first signal asks for an orderly end, the second for one at once. */
 static void on_signal(int number)
@@ -85,6 +86,7 @@ static void catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL); /* --deadline */
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }
@@ -240,7 +242,11 @@ static int run_command(const struct command *command, int argc, char **argv)
     if (options_hide_secrets(argc, argv)) {
         log_warn(&app.log, "keys on the command line are visible to other users");
     }
+    alarm((unsigned)arguments->settings.deadline); /* 0: none */
     code = (int)command->enter(&app);
+    if (code == EXIT_INTERRUPTED && signal_number == SIGALRM) {
+        code = (int)app_fail(&app, EXIT_TRANSFER, "%s", late);
+    }
     if (code == EXIT_INTERRUPTED && signal_number == SIGTERM) {
         code = EXIT_TERMINATED;
     }

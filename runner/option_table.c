@@ -30,6 +30,20 @@ enum {
         .value = means, .help = text                                                \
     }
 
+/* An option whose value is a number of something. */
+#define COUNT_OPTION(called, member, set, means, unless, least, most, text)                 \
+    {                                                                                       \
+        .name = called, .kind = OPTION_COUNT, .offset = AT(member), .commands = set,        \
+        .value = means, .fallback = unless, .minimum = least, .maximum = most, .help = text \
+    }
+
+/* An option whose value is a number of bytes. */
+#define SIZE_OPTION(called, member, set, least, text)                               \
+    {                                                                               \
+        .name = called, .kind = OPTION_SIZE, .offset = AT(member), .commands = set, \
+        .value = "SIZE", .minimum = least, .maximum = 1e15, .help = text            \
+    }
+
 /* The ten access options of one side; who is the help's word for it. */
 #define ACCESS_OPTIONS(prefix, side, who, set)                                     \
     {.name = prefix "ak",                                                          \
@@ -511,24 +525,10 @@ const struct option options_table[] = {
      .help = "you pay for the requests, not the bucket's owner"},
     TEXT_OPTION("version_id", objects.version_id, FOR_ONE, "ID",
                 "this version of the one object that is meant"),
-    {.name = "expires_in",
-     .kind = OPTION_COUNT,
-     .offset = AT(expires_in),
-     .commands = FOR_PRESIGN,
-     .value = "SECONDS",
-     .fallback = "3600",
-     .minimum = 1,
-     .maximum = 1e9,
-     .help = "how long the URL works; with SigV4 a week at most"},
-    {.name = "expires_at",
-     .kind = OPTION_COUNT,
-     .offset = AT(expires_at),
-     .commands = FOR_PRESIGN,
-     .value = "TIME",
-     .fallback = "0",
-     .minimum = 0,
-     .maximum = 1e11,
-     .help = "until when instead, in seconds since 1970"},
+    COUNT_OPTION("expires_in", expires_in, FOR_PRESIGN, "SECONDS", "3600", 1, 1e9,
+                 "how long the URL works; with SigV4 a week at most"),
+    COUNT_OPTION("expires_at", expires_at, FOR_PRESIGN, "TIME", "0", 0, 1e11,
+                 "until when instead, in seconds since 1970"),
     {.name = "method",
      .kind = OPTION_CHOICE,
      .offset = AT(method),
@@ -545,15 +545,18 @@ const struct option options_table[] = {
      .offset = AT(unsigned_payload),
      .commands = FOR_STORE,
      .help = "plain http: do not sign the bodies' SHA-256"},
-    {.name = "stall_timeout",
-     .kind = OPTION_COUNT,
-     .offset = AT(stall_timeout),
-     .commands = FOR_STORE,
-     .value = "SECONDS",
-     .fallback = "30",
-     .minimum = 1,
-     .maximum = 86400,
-     .help = "a request that moves less than 256 bytes/s for so long is tried again"},
+    COUNT_OPTION("connections", connections, FOR_KEEPING, "N", "16", 1, 1024,
+                 "requests at once, and objects or parts under way"),
+    SIZE_OPTION("part_size", part_size, FOR_KEEPING, 5242880,
+                "of the parts of large objects; 8MiB, put 32MiB"),
+    SIZE_OPTION("max_memory", max_memory, FOR_KEEPING, 5242880,
+                "ceiling of all part buffers; 256MiB, run 64MiB"),
+    SIZE_OPTION("bandwidth_limit", bandwidth_limit, FOR_KEEPING, 1,
+                "bytes a second with each store, both ways together"),
+    COUNT_OPTION("deadline", deadline, FOR_MAKING, "SECONDS", "0", 0, 1e9,
+                 "ends the command after so long, exit 74; 0 is never"),
+    COUNT_OPTION("stall_timeout", stall_timeout, FOR_STORE, "SECONDS", "30", 1, 86400,
+                 "a request that moves less than 256 bytes/s for so long is tried again"),
     {.name = "json",
      .kind = OPTION_SWITCH,
      .offset = AT(json),

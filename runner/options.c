@@ -77,6 +77,32 @@ static bool choice_has(const char *choices, const char *value)
     return false;
 }
 
+/* "64MiB", "64M", "64m" and "67108864" are the same; units are powers of 1,024. */
+static bool parse_size(uint64_t *bytes, const char *text)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    unsigned shift = 0;
+    if (text[0] < '0' || text[0] > '9') {
+        return false;
+    }
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    char unit = *end >= 'a' && *end <= 'z' ? (char)(*end - 'a' + 'A') : *end;
+    const char *known = unit ? strchr(units, unit) : NULL;
+    if (known) {
+        shift = 10 * (unsigned)(known - units + 1);
+        end++;
+        end += strcasecmp(end, "iB") == 0 ? 2 : 0;
+    }
+    end += strcasecmp(end, "B") == 0;
+    if (*end || errno || number > UINT64_MAX >> shift) {
+        return false;
+    }
+    *bytes = number << shift;
+    return true;
+}
+
 /* Stores one value; on a bad one writes why to message. */
 static bool option_set(struct settings *settings, const struct option *option, const char *value,
                        char *message, size_t message_size)
@@ -128,6 +154,19 @@ static bool option_set(struct settings *settings, const struct option *option, c
         } else {
             *(int64_t *)place = number;
         }
+        return true;
+    }
+    case OPTION_SIZE: {
+        uint64_t bytes = 0;
+        if (!parse_size(&bytes, value) || (double)bytes < option->minimum ||
+            (double)bytes > option->maximum) {
+            snprintf(message, message_size,
+                     "--%s takes a size from %.0f bytes, as 8M or 64MiB, "
+                     "not '%s'",
+                     option->name, option->minimum, value);
+            return false;
+        }
+        *(uint64_t *)place = bytes;
         return true;
     }
     case OPTION_REAL: {

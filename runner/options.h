@@ -42,6 +42,7 @@ enum option_kind {
     OPTION_COUNT,   /* uint64_t */
     OPTION_INTEGER, /* int64_t */
     OPTION_REAL,    /* double */
+    OPTION_SIZE,    /* uint64_t: bytes, as 64MiB, 8M or 1073741824 */
     OPTION_CHOICE   /* text, one of `choices` */
 };
 

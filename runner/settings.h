@@ -112,6 +112,11 @@ struct settings {
     const char *verify;
     bool abort_leftovers;
     uint64_t stall_timeout; /* seconds */
+    uint64_t connections;
+    uint64_t part_size;       /* bytes; 0: chosen */
+    uint64_t max_memory;      /* bytes; 0: the command's default */
+    uint64_t bandwidth_limit; /* bytes a second; 0: none */
+    uint64_t deadline;        /* seconds; 0: none */
     bool human;
     bool summarize;
     uint64_t depth;

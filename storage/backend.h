@@ -181,6 +181,7 @@ struct storage {
     char bucket[STORAGE_BUCKET_MAX + 1];
     char
         place[320]; /* the endpoint, so that equal buckets of two stores are told apart; "" local */
+    size_t stream_part;   /* set by storage_open */
     char *state_folder;   /* owned; where journals of uploads to a store are kept; NULL: nowhere */
     uint32_t headers_sum; /* tells apart what places say of the objects they write */
     _Atomic uint64_t retries;

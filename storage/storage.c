@@ -17,9 +17,10 @@
 #include "storage/storage_banned.h"
 
 enum {
-    PUT_PART = 64 * 1024 * 1024,    /* bytes; what fits is one request */
-    STREAM_PART = 32 * 1024 * 1024, /* bytes; times 10,000 parts: a stream may have 312 GiB */
-    STREAM_PARTS_MAX = 10000,       /* S3's and OBS's limit */
+    PUT_PART = 64 * 1024 * 1024,         /* bytes; what fits is one request */
+    STREAM_PART = 32 * 1024 * 1024,      /* bytes; times 10,000 parts: a stream may have 312 GiB */
+    STREAM_PART_LEAST = 5 * 1024 * 1024, /* S3's limit for every part but the last */
+    STREAM_PARTS_MAX = 10000,            /* S3's and OBS's limit */
     STREAM_POLL_MS = 100
 };
 
@@ -49,6 +50,10 @@ enum storage_code storage_open(struct storage **store, const struct storage_url 
                                                         : s3_open(store, url, config, err);
     if (code == STORAGE_OK) {
         (*store)->stop = config->stop;
+        (*store)->stream_part = config->stream_part ? config->stream_part : STREAM_PART;
+        if ((*store)->stream_part < STREAM_PART_LEAST) {
+            (*store)->stream_part = STREAM_PART_LEAST;
+        }
         (*store)->headers_sum = sum_headers(&config->headers);
         (*store)->state_folder = config->state_folder ? strdup(config->state_folder) : NULL;
     }
@@ -222,19 +227,20 @@ static enum storage_code read_stream(const struct storage *store, int fd, char *
 enum storage_code storage_put_stream(struct storage *store, const char *key, int fd, uint64_t *size,
                                      enum storage_verified *verified, struct storage_error *err)
 {
-    struct upload_plan plan = {.size = UINT64_MAX, .part_size = STREAM_PART};
+    size_t part = store->stream_part;
+    struct upload_plan plan = {.size = UINT64_MAX, .part_size = part};
     struct upload *upload = NULL;
     uint32_t whole = 0;
     size_t got = 0;
     enum storage_verified ignored;
     *size = 0;
-    char *data = malloc(STREAM_PART);
+    char *data = malloc(part);
     if (!data) {
         return storage_fail(err, STORAGE_BUG, "write %s: no memory", key);
     }
-    enum storage_code code = read_stream(store, fd, data, STREAM_PART, &got, err);
+    enum storage_code code = read_stream(store, fd, data, part, &got, err);
     if (code == STORAGE_OK) {
-        plan.size = got < STREAM_PART ? got : UINT64_MAX; /* a short stream is one request */
+        plan.size = got < part ? got : UINT64_MAX; /* a short stream is one request */
         code = store->backend->upload_begin(&upload, store, key, &plan, err);
     }
     for (unsigned number = 1; code == STORAGE_OK && (got > 0 || number == 1); number++) {
@@ -247,10 +253,10 @@ enum storage_code storage_put_stream(struct storage *store, const char *key, int
         whole = storage_crc32(whole, data, got);
         *size += got;
         code = store->backend->upload_part(upload, number, data, got, crc, err);
-        bool last = got < STREAM_PART;
+        bool last = got < part;
         got = 0;
         if (code == STORAGE_OK && !last) {
-            code = read_stream(store, fd, data, STREAM_PART, &got, err);
+            code = read_stream(store, fd, data, part, &got, err);
         }
     }
     if (code == STORAGE_OK) {

@@ -244,6 +244,8 @@ struct storage_config {
     struct storage_headers headers;
     uint64_t server_copy_max;     /* bytes that the store copies in one request; 5 GiB */
     unsigned connections_max;     /* requests in flight; 16 */
+    uint64_t bandwidth_max;       /* bytes of bodies a second, both ways together; no limit */
+    size_t stream_part;           /* bytes of storage_put_stream's buffer and parts; 32 MiB */
     unsigned attempts_max;        /* tries of one request; 6 */
     unsigned connect_timeout_ms;  /* 10,000 */
     unsigned stall_timeout_s;     /* a transfer below 256 bytes/s for so long is dead; 30 */

@@ -105,7 +105,7 @@ static void on_progress(void *context, const struct storage_progress *now)
 struct storage_copy copy_view_copy(struct copy_view *view)
 {
     const char *symlinks = view->app->settings->symlinks;
-    return (struct storage_copy){
+    struct storage_copy copy = {
         .source = view->source.store,
         .source_key = view->source.url.key,
         .destination = view->destination.store,
@@ -119,6 +119,8 @@ struct storage_copy copy_view_copy(struct copy_view *view)
         .on_progress = on_progress,
         .context = view,
     };
+    app_tune_copy(view->app, &copy, 0);
+    return copy;
 }
 
 static void add_count(char *text, size_t size, uint64_t count, const char *what)

@@ -21,7 +21,7 @@ static enum storage_code fail(struct storage_error *err, enum storage_code code,
 {
     *err = (struct storage_error){.code = code};
     snprintf(err->operation, sizeof err->operation, "copy");
-    snprintf(err->target, sizeof err->target, "%s", what);
+    snprintf(err->target, sizeof err->target, "%.1199s", what);
     snprintf(err->message, sizeof err->message, "copy %.1500s: %s", what, why);
     return code;
 }

@@ -208,6 +208,7 @@ enum exit_code candidate_find_named(struct candidate *candidate)
                                     .destination = here.store,
                                     .destination_key = here.url.key,
                                     .stop = app->stop};
+        app_tune_copy(app, &copy, JOB_MEMORY);
         struct storage_summary summary;
         if (!code && storage_copy(&copy, &summary, &err)) {
             code = app_fail_storage(app, &err);

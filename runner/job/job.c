@@ -97,6 +97,7 @@ static enum exit_code copy_output(struct job *job)
         .recursive = true,
         .stop = job->app->stop_now,
     };
+    app_tune_copy(job->app, &copy, JOB_MEMORY);
     struct storage_summary summary = {0};
     struct storage_error err;
     enum storage_code result = storage_copy(&copy, &summary, &err);

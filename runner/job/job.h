@@ -16,6 +16,7 @@
 #include "runner/job/runs.h"
 
 enum {
+    JOB_MEMORY = 64 * 1024 * 1024, /* bytes of part buffers, unless --max_memory says otherwise */
     JOB_PATH_MAX = 4096,
     PREFLIGHT_MS = 30000
 };

@@ -310,6 +310,7 @@ static enum exit_code copy_data_in(struct job *job)
         .on_progress = on_staging,
         .context = &staging,
     };
+    app_tune_copy(app, &copy, JOB_MEMORY);
     struct storage_summary summary = {0};
     struct storage_error err;
     enum storage_code result = storage_copy(&copy, &summary, &err);

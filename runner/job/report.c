@@ -47,6 +47,7 @@ static json_t *known_arguments(const struct arguments *arguments)
             json_object_set_new(object, option->name, json_boolean(*(const bool *)place));
             break;
         case OPTION_COUNT:
+        case OPTION_SIZE:
             json_object_set_new(object, option->name,
                                 json_integer((json_int_t) * (const uint64_t *)place));
             break;

@@ -13,6 +13,7 @@
 #include "storage/http/http.h"
 
 #include "storage/http/http_fault.h"
+#include "storage/http/limit.h"
 #include "storage/http/tls.h"
 #include "storage/storage_error.h"
 
@@ -64,6 +65,7 @@ struct lane {
 struct http {
     struct http_options options;
     struct tls *tls;
+    struct limit limit;
     CURLSH *shared;                              /* names and TLS sessions of all lanes */
     pthread_mutex_t shares[CURL_LOCK_DATA_LAST]; /* over each kind of those */
 
@@ -80,6 +82,15 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     struct transfer *transfer = context;
     http_response_header(transfer->response, line, size * count);
     return size * count;
+}
+
+/* Keeps the rate; waiting here keeps the connection from being read, so the server waits too. */
+static bool pay(struct transfer *transfer, size_t size)
+{
+    const struct http *http = transfer->http;
+    const atomic_bool *stop = transfer->request->ignores_stop ? NULL : http->options.stop;
+    transfer->stopped = !limit_take(&transfer->http->limit, size, stop);
+    return !transfer->stopped;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -102,7 +113,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
         return CURL_WRITEFUNC_ERROR;
     }
     response->body_size += size;
-    return size;
+    return pay(transfer, size) ? size : CURL_WRITEFUNC_ERROR;
 }
 
 /* ---- callbacks: what leaves ----------------------------------------------------------------- */
@@ -114,8 +125,13 @@ static size_t on_read(char *data, size_t size, size_t count, void *context)
     uint64_t left = request->body_size - transfer->sent;
     size *= count;
     size = size < left ? size : (size_t)left;
-    if (size > 0 && !request->read(request->context, transfer->sent, data, size)) {
+    if (!request->read) {
+        memcpy(data, (const char *)request->body + transfer->sent, size);
+    } else if (size > 0 && !request->read(request->context, transfer->sent, data, size)) {
         transfer->refused = true;
+        return CURL_READFUNC_ABORT;
+    }
+    if (!pay(transfer, size)) {
         return CURL_READFUNC_ABORT;
     }
     transfer->sent += size;
@@ -194,7 +210,7 @@ static bool build_headers(struct transfer *transfer)
 }
 
 /* The body, or its lack. Every option that another method sets is set back by CURLOPT_HTTPGET. */
-static void set_method(CURL *easy, const struct http_request *request)
+static void set_method(CURL *easy, const struct http *http, const struct http_request *request)
 {
     const char *method = request->method;
     bool is_get = strcmp(method, "GET") == 0;
@@ -205,7 +221,7 @@ static void set_method(CURL *easy, const struct http_request *request)
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get || is_head ? NULL : method);
     if (is_head) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    } else if (request->read) {
+    } else if (request->read || (request->body && http->limit.rate > 0)) {
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
     } else if (request->body || is_put || strcmp(method, "POST") == 0) {
@@ -270,7 +286,7 @@ static bool prepare(struct transfer *transfer)
     if (!build_headers(transfer) || curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK) {
         return false;
     }
-    set_method(easy, request);
+    set_method(easy, transfer->http, request);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
@@ -454,6 +470,7 @@ enum storage_code http_new(struct http **result, const struct http_options *opti
     }
     http->options = *options;
     http->options.ca_file = NULL; /* borrowed until now */
+    limit_init(&http->limit, options->bandwidth);
     if (http->options.connections_max < 1 || http->options.connections_max > CONNECTIONS_MAX) {
         http->options.connections_max = http->options.connections_max ? CONNECTIONS_MAX : 1;
     }

@@ -26,7 +26,8 @@ struct http_options {
     unsigned stall_timeout_s;
     const char *ca_file; /* borrowed until http_new returns; NULL: the system's */
     bool tls_insecure;
-    bool no_proxy; /* whatever the environment says: services of this machine's own network */
+    uint64_t bandwidth; /* bytes of bodies a second, both ways together; 0: no limit */
+    bool no_proxy;      /* whatever the environment says: services of this machine's own network */
     const atomic_bool *stop;
 };
 

@@ -190,6 +190,7 @@ enum storage_code s3_open(struct storage **result, const struct storage_url *url
              store->endpoint.is_https ? "https" : "http", store->endpoint.host);
     struct http_options options = {
         .connections_max = store->config.connections_max,
+        .bandwidth = store->config.bandwidth_max,
         .connect_timeout_ms = store->config.connect_timeout_ms,
         .stall_timeout_s = store->config.stall_timeout_s,
         .ca_file = config->access.ca_file,
