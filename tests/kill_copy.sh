@@ -29,7 +29,9 @@ curl -sf --noproxy '*' -o /dev/null "http://$api/proxies" -d \
 export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
 export S3_ENDPOINT=http://$front XDG_STATE_HOME=$work/state
 
-# Bytes that went through the proxy so far: to the store, or from it.
+# Bytes that went through the proxy so far: to the store, or from it. toxiproxy counts a connection
+# when it ends; of one that broke while it wrote to us, as when the program is killed, it counts
+# nothing. So the first number of a download is too low; the second, which matters, is not.
 moved() { # upstream|downstream
   curl -s --noproxy '*' "http://$api/metrics" |
     awk -v way="direction=\"$1\"" '/^toxiproxy_proxy_sent_bytes_total/ && index($0, way) {sum += $NF} END {printf "%.0f\n", sum}'
