@@ -10,6 +10,7 @@
  * A line that is lost costs one request at the next sync, nothing else; so whatever goes wrong here
  * is no failure of the sync, and a damaged record is read up to the damage.
  */
+#include "storage/base/url.h"
 #include "storage/local/files.h"
 #include "storage/storage_error.h"
 #include "storage/sync/sync.h"
@@ -52,9 +53,10 @@ struct sync_record {
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
+/* What a line escapes: what would break it, and what url_decode takes for an escape. */
 static bool is_odd(unsigned char c)
 {
-    return c < 0x20 || c == 0x7F || c == '%';
+    return c < 0x20 || c == 0x7F || c == '%' || c == '+';
 }
 
 /* Writes a line without its end; returns its length, 0 when it does not fit. */
@@ -83,31 +85,38 @@ static size_t format_line(char *out, size_t size, const struct sync_line *line)
 
 static bool parse_line(struct sync_line *line, const char *text)
 {
-    int name = 0;
-    if (sscanf(text, "%" SCNu64 " %" SCNd64 " %96s %n", &line->size, &line->mtime_ns, line->etag,
-               &name) != 3 ||
-        name == 0) {
+    char *end = NULL;
+    line->size = strtoull(text, &end, 10);
+    if (end == text || *end != ' ') {
         return false;
     }
+    text = end + 1;
+    line->mtime_ns = strtoll(text, &end, 10);
+    if (end == text || *end != ' ') {
+        return false;
+    }
+    text = end + 1;
+    size_t length = strcspn(text, " ");
+    if (length == 0 || length >= sizeof line->etag || text[length] != ' ') {
+        return false;
+    }
+    memcpy(line->etag, text, length);
+    line->etag[length] = '\0';
     if (strcmp(line->etag, "-") == 0) {
         line->etag[0] = '\0';
     }
-    size_t length = 0;
-    for (const char *at = text + name; *at; at++) {
-        unsigned value = (unsigned char)*at;
-        if (length + 1 >= sizeof line->name) {
-            return false;
-        }
-        if (*at == '%') {
-            if (sscanf(at + 1, "%2X", &value) != 1 || value == 0 || !at[2]) {
-                return false;
-            }
-            at += 2;
-        }
-        line->name[length++] = (char)value;
+    text += length + 1;
+    /* Longest when every byte is escaped. */
+    char name[3 * sizeof line->name];
+    if (strlen(text) >= sizeof name) {
+        return false;
     }
-    line->name[length] = '\0';
-    return length > 0;
+    memcpy(name, text, strlen(text) + 1);
+    if (!url_decode(name) || strlen(name) >= sizeof line->name) {
+        return false;
+    }
+    memcpy(line->name, name, strlen(name) + 1);
+    return line->name[0] != '\0';
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
