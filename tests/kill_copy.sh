@@ -57,6 +57,11 @@ one_way() { # up|down SOURCE TARGET DIRECTION
     sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"
     kill -9 "$victim" 2>/dev/null
     wait "$victim" 2>/dev/null
+    if [ $? -ne 137 ]; then
+      echo "$way $round: it was whole before it could be killed"
+      took=$((took * 9 / 10))
+      continue
+    fi
     sleep 1 # what is in the proxy's own buffers
     first=$(($(moved "$direction") - before))
     before=$(moved "$direction")
