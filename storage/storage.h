@@ -324,7 +324,6 @@ struct storage_listing {
     const char *prefix; /* borrowed until the opening returns */
     bool recursive;
     enum storage_symlinks symlinks;
-    unsigned parallel; /* of a store, recursively: listings at once where that pays; default 1 */
 };
 
 struct storage_lister;

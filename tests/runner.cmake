@@ -51,3 +51,9 @@ if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
   add_test(NAME check_tidy COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_tidy.sh ${PROJECT_BINARY_DIR})
   set_tests_properties(check_tidy PROPERTIES TIMEOUT 1800)
 endif()
+
+# Very many keys, and what they cost: for many_keys.sh, by hand.
+add_executable(many_keys_store many_keys_store.c)
+target_link_libraries(many_keys_store PRIVATE project_flags PkgConfig::MICROHTTPD)
+add_executable(peak_memory peak_memory.c)
+target_link_libraries(peak_memory PRIVATE project_flags)

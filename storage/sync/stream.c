@@ -11,11 +11,8 @@
 enum storage_code sync_stream_open(struct sync_stream *stream, enum storage_symlinks symlinks,
                                    struct storage_error *err)
 {
-    enum {
-        PARALLEL = 8
-    };
     const struct storage_listing listing = {
-        .prefix = stream->prefix, .recursive = true, .symlinks = symlinks, .parallel = PARALLEL};
+        .prefix = stream->prefix, .recursive = true, .symlinks = symlinks};
     stream->name = "";
     return storage_lister_open_as(&stream->lister, stream->store, &listing, err);
 }
