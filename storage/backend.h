@@ -114,6 +114,12 @@ struct backend {
     enum storage_code (*upload_complete)(struct upload *upload, uint64_t size, uint32_t crc32,
                                          enum storage_verified *verified,
                                          struct storage_error *err);
+    /*
+     * Completes several at once, each with its own outcome, where that is cheaper; NULL where it is
+     * not.
+     */
+    void (*upload_complete_many)(struct upload *const *uploads, const uint64_t *sizes, size_t count,
+                                 enum storage_code *codes, struct storage_error *errs);
     void (*upload_abort)(struct upload *upload);
 
     /*

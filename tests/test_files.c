@@ -47,6 +47,48 @@ static void a_draft_appears_only_when_published(void **state)
     assert_int_equal(scratch_count(folder), 3); /* two folders, one file: nothing temporary */
 }
 
+/* Many at once, in two folders; the trouble of one is its own. */
+static void drafts_published_together_fail_alone(void **state)
+{
+    enum {
+        COUNT = 20,
+        BAD = 7,
+        LOST = 11
+    };
+    const char *folder = *state;
+    static struct files_draft drafts[COUNT];
+    static struct files_publication items[COUNT];
+    char name[32];
+    size_t size = 0;
+    memset(items, 0, sizeof items);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "%s/%d", i % 2 ? "odd" : "even", i);
+        assert_int_equal(files_draft_open(&drafts[i], scratch_path(folder, name), 0, NULL),
+                         STORAGE_OK);
+        assert_int_equal(files_draft_write(&drafts[i], name, strlen(name), 0, NULL), STORAGE_OK);
+        items[i] = (struct files_publication){.draft = &drafts[i], .mtime_ns = 1500000000000000000};
+    }
+    scratch_write(folder, "odd/7/in the way", "x", 1); /* a folder where a file is to be */
+    items[LOST].code = STORAGE_INTEGRITY;              /* failed before */
+    files_publish_many(items, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "%s/%d", i % 2 ? "odd" : "even", i);
+        assert_int_equal(items[i].code, i == BAD    ? STORAGE_CONFLICT
+                                        : i == LOST ? STORAGE_INTEGRITY
+                                                    : STORAGE_OK);
+        if (items[i].code == STORAGE_OK) {
+            char *data = scratch_read(folder, name, &size);
+            assert_int_equal(size, strlen(name));
+            assert_memory_equal(data, name, size);
+            free(data);
+        }
+    }
+    assert_false(scratch_exists(folder, "odd/11"));
+    assert_int_equal(scratch_count(scratch_path(folder, "even")), COUNT / 2);
+    /* of the odd ones two are missing; the folder in the way and its file: nothing temporary */
+    assert_int_equal(scratch_count(scratch_path(folder, "odd")), COUNT / 2 - 2 + 2);
+}
+
 static void a_discarded_draft_leaves_the_old_file(void **state)
 {
     const char *folder = *state;
@@ -200,6 +242,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
     const struct CMUnitTest tests[] = {
         TEST(a_draft_appears_only_when_published),
+        TEST(drafts_published_together_fail_alone),
         TEST(a_discarded_draft_leaves_the_old_file),
         TEST(clashes_of_files_and_folders_are_conflicts),
         TEST(long_names_still_get_a_temporary_one),

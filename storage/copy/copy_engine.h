@@ -6,6 +6,7 @@
  *   copy_queue.c   who does what next, and within how much memory
  *   copy_object.c  the work itself: read, sum, check, write
  *   copy_stream.c  parts that go from the wire into a file without being kept
+ *   copy_finish.c  small files that become durable together
  *   copy_check.c   how arrived bytes are held against what the source says of them
  *   copy_resume.c  big objects that go on where an earlier process stopped
  *   copy_doubt.c   objects that may turn out not to be needed
@@ -36,7 +37,8 @@ enum {
     COPY_PART_DEFAULT = 8 * 1024 * 1024, /* bytes */
     COPY_PART_LEAST = 5 * 1024 * 1024,   /* to S3; its limit for every part but the last */
     COPY_ATTEMPTS = 2,
-    COPY_WAIT_MS = 100 /* how long a stop may go unseen */
+    COPY_FINISH_MAX = 64, /* files completed together */
+    COPY_WAIT_MS = 100    /* how long a stop may go unseen */
 };
 
 /* ---- checking ------------------------------------------------------------------------------- */
@@ -96,6 +98,8 @@ struct copy_object {
     uint64_t unsynced;  /* bytes noted since the destination was made durable */
     bool failed;
     struct storage_error error; /* the first, when failed */
+
+    uint32_t crc32; /* of one that waits to be completed */
 };
 
 /* info may be NULL where nothing is known. NULL: no memory. */
@@ -119,7 +123,11 @@ struct copy_engine {
     struct copy_object *open_head; /* begun, with parts to hand out; taken round and round */
     unsigned open_count;           /* begun and not ended */
     unsigned parts_in_flight;
-    unsigned pending; /* queued or under way */
+    unsigned pending;               /* queued or under way */
+    struct copy_object *ready_head; /* whole and checked, to be completed together */
+    unsigned ready_count;
+    uint64_t ready_bytes;
+    double ready_since; /* when the first of them came */
     bool listed;
     uint64_t memory_used;
     struct storage_progress progress;
@@ -142,7 +150,8 @@ enum copy_step {
     COPY_REMOTE, /* the store copies it by itself */
     COPY_WHOLE,  /* a small object, from beginning to end */
     COPY_BEGIN,  /* a big one: look at it, begin its upload */
-    COPY_PART
+    COPY_PART,
+    COPY_FINISH /* complete all that are ready: object is their list */
 };
 
 struct copy_task {
@@ -231,6 +240,19 @@ void copy_report_failure(struct copy_engine *engine, const char *source, const c
 void copy_report_progress(struct copy_engine *engine);
 /* Seconds on the monotonic clock. */
 double copy_now(void);
+
+/* ---- completing ---- */
+
+/* Whether completing several at once is cheaper, and this object may wait for that. */
+bool copy_may_wait(const struct copy_engine *engine, const struct copy_object *object);
+/* Takes an object that is whole and checked; completes what is ready when it is enough. */
+void copy_finish_later(struct copy_engine *engine, struct copy_object *object, uint32_t crc32);
+/* All that are ready, for who has nothing better to do; lock held. */
+struct copy_object *copy_finish_take(struct copy_engine *engine);
+void copy_run_finish(struct copy_engine *engine, struct copy_object *ready);
+/* An object's upload has been completed: sums it up, and it is gone. */
+void copy_end_completed(struct copy_engine *engine, struct copy_object *object, uint32_t crc32,
+                        enum storage_verified stored);
 
 /* ---- streams ---- */
 

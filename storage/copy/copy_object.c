@@ -153,20 +153,30 @@ void copy_end_stored(struct copy_engine *engine, struct copy_object *object, con
     copy_object_free(object);
 }
 
+void copy_end_completed(struct copy_engine *engine, struct copy_object *object, uint32_t crc32,
+                        enum storage_verified stored)
+{
+    copy_resume_end(object, false);
+    copy_end_stored(engine, object, &crc32, judge(engine, object->check.kind, stored));
+}
+
 /* The whole is in and checked: make it visible. */
 static void end_copied(struct copy_engine *engine, struct copy_object *object, uint32_t crc)
 {
     struct storage_error err = {0};
     enum storage_verified stored = STORAGE_VERIFIED_SIZE;
     struct upload *upload = object->upload;
+    if (copy_may_wait(engine, object)) {
+        copy_finish_later(engine, object, crc);
+        return;
+    }
     object->upload = NULL; /* completing frees it, also when it fails */
     if (upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err) !=
         STORAGE_OK) {
         copy_end_failed(engine, object, &err);
         return;
     }
-    copy_resume_end(object, false);
-    copy_end_stored(engine, object, &crc, judge(engine, object->check.kind, stored));
+    copy_end_completed(engine, object, crc, stored);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -505,6 +515,9 @@ void copy_run(struct copy_worker *worker, const struct copy_task *task)
     case COPY_BEGIN:
         task->object->started = copy_now();
         run_begin(worker, task->object);
+        break;
+    case COPY_FINISH:
+        copy_run_finish(worker->engine, task->object);
         break;
     case COPY_PART:
         run_part(worker, task->object, task->part);

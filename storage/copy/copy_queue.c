@@ -85,6 +85,7 @@ void copy_engine_release(struct copy_engine *engine)
 {
     free_list(engine->fresh_head);
     free_list(engine->open_head);
+    free_list(engine->ready_head);
     pthread_mutex_destroy(&engine->lock);
     pthread_mutex_destroy(&engine->hooks);
     pthread_cond_destroy(&engine->work);
@@ -275,13 +276,20 @@ static bool take_part(struct copy_worker *worker, struct copy_task *task)
     return true;
 }
 
+static bool take_ready(struct copy_worker *worker, struct copy_task *task)
+{
+    task->step = COPY_FINISH;
+    task->object = copy_finish_take(worker->engine);
+    return task->object != NULL;
+}
+
 static bool choose(struct copy_worker *worker, struct copy_task *task)
 {
     const struct copy_engine *engine = worker->engine;
     if (engine->parts_in_flight * 2 < engine->copy.workers) {
-        return take_part(worker, task) || take_fresh(worker, task);
+        return take_part(worker, task) || take_fresh(worker, task) || take_ready(worker, task);
     }
-    return take_fresh(worker, task) || take_part(worker, task);
+    return take_fresh(worker, task) || take_part(worker, task) || take_ready(worker, task);
 }
 
 /* Gives the worker's memory back to the others. */

@@ -17,6 +17,7 @@
 #include "storage/storage_banned.h"
 
 enum {
+    SYNC_WHOLE_FROM = 16, /* files that are cheaper made durable by syncfs than one by one */
     RANDOM_CHARACTERS = 6,
     TEMPORARY_TRIES = 16,
     TEMPORARY_NAME_MAX = 230, /* of the name kept in it, so that all stays below NAME_MAX */
@@ -307,11 +308,9 @@ enum storage_code files_draft_write(struct files_draft *draft, const void *data,
     return STORAGE_OK;
 }
 
-enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
-                                      struct storage_error *err)
+static enum storage_code set_time(const struct files_draft *draft, int64_t mtime_ns,
+                                  struct storage_error *err)
 {
-    enum storage_code code = STORAGE_OK;
-    char folder[STORAGE_PATH_MAX];
     struct timespec times[2] = {
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)(mtime_ns / 1000000000), .tv_nsec = (long)(mtime_ns % 1000000000)},
@@ -321,26 +320,110 @@ enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_n
         times[1].tv_nsec += 1000000000;
     }
     /* a file system without times is no reason to lose the file */
-    if (mtime_ns != 0 && futimens(draft->fd, times) != 0 && errno != ENOTSUP && errno != EPERM) {
-        code = fail_write(err, "set the time of", draft->path, errno);
-        goto done;
-    }
-    if (fsync(draft->fd) != 0) {
-        code = fail_write(err, "sync", draft->path, errno);
-        goto done;
-    }
+    return mtime_ns != 0 && futimens(draft->fd, times) != 0 && errno != ENOTSUP && errno != EPERM
+               ? fail_write(err, "set the time of", draft->path, errno)
+               : STORAGE_OK;
+}
+
+static enum storage_code sync_content(const struct files_draft *draft, struct storage_error *err)
+{
+    return fsync(draft->fd) != 0 ? fail_write(err, "sync", draft->path, errno) : STORAGE_OK;
+}
+
+static enum storage_code give_name(struct files_draft *draft, struct storage_error *err)
+{
     int closed = close(draft->fd);
     draft->fd = -1;
     if (closed != 0 || rename(draft->temporary, draft->path) != 0) {
-        code = fail_write(err, "publish", draft->path, errno);
+        enum storage_code code = fail_write(err, "publish", draft->path, errno);
         unlink(draft->temporary);
-        goto done;
+        return code;
     }
-    folder_of(folder, draft->path);
-    code = sync_folder(folder, err);
-done:
+    return STORAGE_OK;
+}
+
+enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
+                                      struct storage_error *err)
+{
+    char folder[STORAGE_PATH_MAX];
+    enum storage_code code = set_time(draft, mtime_ns, err);
+    if (code == STORAGE_OK) {
+        code = sync_content(draft, err);
+    }
+    if (code == STORAGE_OK) {
+        code = give_name(draft, err);
+    }
+    if (code == STORAGE_OK) {
+        folder_of(folder, draft->path);
+        code = sync_folder(folder, err);
+    }
     files_draft_discard(draft);
     return code;
+}
+
+/* Makes the contents durable: of many on one file system, all of that at once. */
+static void sync_contents(struct files_publication *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct files_publication *item = &items[i];
+        struct stat status;
+        if (item->code != STORAGE_OK || item->is_durable) {
+            continue;
+        }
+        if (count >= SYNC_WHOLE_FROM && fstat(item->draft->fd, &status) == 0 &&
+            syncfs(item->draft->fd) == 0) {
+            for (size_t k = i; k < count; k++) { /* those that the sync was for, too */
+                struct stat other;
+                items[k].is_durable |= items[k].code == STORAGE_OK &&
+                                       fstat(items[k].draft->fd, &other) == 0 &&
+                                       other.st_dev == status.st_dev;
+            }
+            continue;
+        }
+        item->code = sync_content(item->draft, &item->err); /* tells whose trouble it is */
+    }
+}
+
+/* Makes the names durable, each folder once. */
+static void sync_names(struct files_publication *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char folder[STORAGE_PATH_MAX];
+        struct files_publication *item = &items[i];
+        if (item->code != STORAGE_OK || item->is_named) {
+            continue;
+        }
+        folder_of(folder, item->draft->path);
+        enum storage_code code = sync_folder(folder, &item->err);
+        for (size_t k = i; k < count; k++) {
+            char other[STORAGE_PATH_MAX];
+            folder_of(other, items[k].draft->path);
+            if (items[k].code == STORAGE_OK && strcmp(folder, other) == 0) {
+                items[k].is_named = true;
+                items[k].code = code;
+                items[k].err = item->err;
+            }
+        }
+    }
+}
+
+void files_publish_many(struct files_publication *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].code == STORAGE_OK) {
+            items[i].code = set_time(items[i].draft, items[i].mtime_ns, &items[i].err);
+        }
+    }
+    sync_contents(items, count);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].code == STORAGE_OK) {
+            items[i].code = give_name(items[i].draft, &items[i].err);
+        }
+    }
+    sync_names(items, count);
+    for (size_t i = 0; i < count; i++) {
+        files_draft_discard(items[i].draft);
+    }
 }
 
 void files_draft_discard(struct files_draft *draft)

@@ -49,6 +49,20 @@ enum storage_code files_draft_write(struct files_draft *draft, const void *data,
  */
 enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
                                       struct storage_error *err);
+/* One of several drafts to be published together. */
+struct files_publication {
+    struct files_draft *draft;
+    int64_t mtime_ns;
+    enum storage_code code;   /* what becomes of it; not OK: it has failed already */
+    struct storage_error err; /* when it fails */
+    bool is_durable, is_named;
+};
+/*
+ * Publishes them all as files_draft_publish does, in as few waits as the file system allows: no
+ * name before its content is durable, and nothing is OK before its name is. Ends all drafts.
+ */
+void files_publish_many(struct files_publication *items, size_t count);
+
 /* Ends the draft and removes the temporary file. Fine on one that has ended. */
 void files_draft_discard(struct files_draft *draft);
 /* Ends the draft and leaves the temporary file. */

@@ -19,6 +19,10 @@
 
 #include "storage/storage_banned.h"
 
+enum {
+    WRITE_BACK_FROM = 1024 * 1024 /* bytes worth a call that begins their way to the disk */
+};
+
 struct local_upload {
     struct upload base;
     struct files_draft draft;
@@ -255,7 +259,7 @@ static enum storage_code local_upload_part(struct upload *base, unsigned number,
     uint64_t offset = (uint64_t)(number - 1) * base->plan.part_size;
     enum storage_code code =
         data ? files_draft_write(&upload->draft, data, size, offset, err) : STORAGE_OK;
-    if (code == STORAGE_OK && base->plan.size > base->plan.part_size) {
+    if (code == STORAGE_OK && size >= WRITE_BACK_FROM) {
         /* begin writing back now, so that the last fsync is short; only a hint */
         sync_file_range(upload->draft.fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
     }
@@ -269,21 +273,27 @@ static enum storage_code local_upload_piece(struct upload *base, uint64_t offset
     return files_draft_write(&upload->draft, data, size, offset, err);
 }
 
+static enum storage_code check_size(const struct local_upload *upload, uint64_t size,
+                                    struct storage_error *err)
+{
+    struct stat status;
+    if (fstat(upload->draft.fd, &status) != 0) {
+        return storage_fail_errno(err, "write", upload->draft.path, errno);
+    }
+    return (uint64_t)status.st_size == size
+               ? STORAGE_OK
+               : storage_fail(err, STORAGE_INTEGRITY, "write %s: it has %lld bytes, not %llu",
+                              upload->draft.path, (long long)status.st_size,
+                              (unsigned long long)size);
+}
+
 static enum storage_code local_upload_complete(struct upload *base, uint64_t size, uint32_t crc32,
                                                enum storage_verified *verified,
                                                struct storage_error *err)
 {
     (void)crc32;
     struct local_upload *upload = (struct local_upload *)base;
-    enum storage_code code = STORAGE_OK;
-    struct stat status;
-    if (fstat(upload->draft.fd, &status) != 0) {
-        code = storage_fail_errno(err, "write", upload->draft.path, errno);
-    } else if ((uint64_t)status.st_size != size) {
-        code =
-            storage_fail(err, STORAGE_INTEGRITY, "write %s: it has %lld bytes, not %llu",
-                         upload->draft.path, (long long)status.st_size, (unsigned long long)size);
-    }
+    enum storage_code code = check_size(upload, size, err);
     if (code == STORAGE_OK) {
         code = files_draft_publish(&upload->draft, base->plan.mtime_ns, err);
     }
@@ -293,6 +303,32 @@ static enum storage_code local_upload_complete(struct upload *base, uint64_t siz
     files_draft_discard(&upload->draft);
     free(upload);
     return code;
+}
+
+static void local_upload_complete_many(struct upload *const *uploads, const uint64_t *sizes,
+                                       size_t count, enum storage_code *codes,
+                                       struct storage_error *errs)
+{
+    struct files_publication *items = calloc(count, sizeof *items);
+    if (!items) {
+        for (size_t i = 0; i < count; i++) { /* slower, and without memory */
+            codes[i] = local_upload_complete(uploads[i], sizes[i], 0, NULL, &errs[i]);
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct local_upload *upload = (struct local_upload *)uploads[i];
+        items[i].draft = &upload->draft;
+        items[i].mtime_ns = uploads[i]->plan.mtime_ns;
+        items[i].code = check_size(upload, sizes[i], &items[i].err);
+    }
+    files_publish_many(items, count);
+    for (size_t i = 0; i < count; i++) {
+        codes[i] = items[i].code;
+        errs[i] = items[i].err;
+        free(uploads[i]);
+    }
+    free(items);
 }
 
 static void local_upload_abort(struct upload *base)
@@ -415,6 +451,7 @@ static const struct backend local_backend = {
     .upload_part = local_upload_part,
     .upload_piece = local_upload_piece,
     .upload_complete = local_upload_complete,
+    .upload_complete_many = local_upload_complete_many,
     .upload_abort = local_upload_abort,
     .upload_token = local_upload_token,
     .upload_part_tag = local_upload_part_tag,

@@ -103,15 +103,13 @@ END
 
 # ---- data ------------------------------------------------------------------------------------
 
-cut_noise() { # COUNT SIZE FOLDER: files of different bytes, a thousand a folder
-  local noise=$work/noise i
-  head -c $(($2 + 1000000)) /dev/urandom >"$noise"
-  for ((i = 0; i < $1; i++)); do
-    ((i % 1000)) || mkdir -p "$3/$((i / 1000))"
-    dd if="$noise" of="$3/$((i / 1000))/$i" bs="$2" count=1 skip=$((i * 7 % 1000000)) \
-      iflag=skip_bytes,fullblock status=none
+cut_noise() { # COUNT SIZE FOLDER: files of noise, a thousand a folder
+  local i count
+  for ((i = 0; i * 1000 < $1; i++)); do
+    count=$(($1 - i * 1000 < 1000 ? $1 - i * 1000 : 1000))
+    mkdir -p "$3/$i"
+    head -c $((count * $2)) /dev/urandom | split -b "$2" -a 3 -d - "$3/$i/"
   done
-  rm "$noise"
 }
 
 make_data() {
