@@ -23,6 +23,7 @@ MINIO=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MC=github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
 # Its program is called `server`, and gets the name that Debian gives it.
 TOXIPROXY=github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+RCLONE=github.com/rclone/rclone@v1.76.0
 tools=$PWD/build/tools
 export PATH=$PATH:$tools:/usr/local/go/bin
 
@@ -30,7 +31,7 @@ have_go() {
   command -v go >/dev/null &&
     [ "$(printf '%s\n' go1.24 "$(go env GOVERSION)" | sort -V | head -n 1)" = go1.24 ]
 }
-for tool in "minio $MINIO" "mc $MC" "toxiproxy-server $TOXIPROXY"; do
+for tool in "minio $MINIO" "mc $MC" "rclone $RCLONE" "toxiproxy-server $TOXIPROXY"; do
   read -r name module <<<"$tool"
   if ! command -v "$name" >/dev/null && have_go; then
     echo "installing: $module into build/tools"

@@ -13,6 +13,7 @@ enum {
 };
 static const size_t part_ceiling = 512 * (size_t)MIB; /* of a multipart ETag; none is kept */
 static const int64_t second_ns = 1000000000;
+static const int64_t millisecond_ns = 1000000;
 
 static bool same_etag(const struct storage_info *a, const struct storage_info *b)
 {
@@ -26,10 +27,11 @@ static enum sync_verdict compare_ages(const struct storage_info *source,
     if (there->mtime_ns > source->mtime_ns) {
         return SYNC_SAME;
     }
-    /* many stores tell whole seconds: then the truth lies up to one second later */
-    bool is_rounded = there->mtime_ns % second_ns == 0;
-    bool may_be_younger = there->mtime_ns == source->mtime_ns ||
-                          (is_rounded && there->mtime_ns + second_ns > source->mtime_ns);
+    /* stores tell whole seconds or milliseconds: the truth lies up to so much later */
+    int64_t grain = there->mtime_ns % second_ns == 0        ? second_ns
+                    : there->mtime_ns % millisecond_ns == 0 ? millisecond_ns
+                                                            : 1;
+    bool may_be_younger = there->mtime_ns + grain > source->mtime_ns;
     if (may_be_younger && same_etag(source, there)) {
         return SYNC_SAME;
     }
