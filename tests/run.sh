@@ -3,8 +3,8 @@
 #
 #   ./tests/run.sh
 #
-# Installs what is missing (packages; MinIO, its client and toxiproxy from source, where a new enough
-# Go is there) and says so. Without Go the MinIO tests are skipped, by name. In CI nothing may be skipped.
+# Installs what is missing (packages; MinIO, its client, rclone and toxiproxy from source, where a new
+# enough Go is there) and says so. Without Go the MinIO tests are skipped, by name. In CI nothing may be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
