@@ -147,7 +147,7 @@ static const char *add_plain(struct storage_filter *filter, const char *text, bo
     if (!*text) {
         why = "it is empty";
     }
-    while (*text && !why) {
+    while (!why && *text) {
         pattern->is_folder = text[0] == '/' && !text[1];
         if (pattern->is_folder) {
             break;
