@@ -245,7 +245,9 @@ static enum storage_code fake_upload_begin(struct upload **result, struct storag
 {
     (void)err;
     struct fake_store *fake = (struct fake_store *)store;
+    pthread_mutex_lock(&fake->lock);
     fake->part_size = plan->part_size;
+    pthread_mutex_unlock(&fake->lock);
     if (fake->refuse_uploads) {
         return storage_fail(err, STORAGE_CONFLICT, "POST %s: 409", key);
     }
