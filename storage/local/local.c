@@ -10,6 +10,7 @@
 #include "storage/local/leftovers.h"
 #include "storage/storage_error.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -156,16 +157,18 @@ static enum storage_code local_read(struct storage *store, const char *key, uint
                                     struct storage_error *err)
 {
     (void)whole;
-    struct storage_info before;
-    struct storage_info after;
+    struct storage_info before = {0};
+    struct storage_info after = {0};
     struct source_reader *reader = NULL;
     if (etag && *etag) {
         return fail_changed(err, key); /* what had an ETag was no file */
     }
     enum storage_code code = reader_open(&reader, store, key, &before, err);
-    if (code == STORAGE_OK) {
-        code = read_range(reader->fd, key, offset, data, size, got, err);
+    if (code != STORAGE_OK) {
+        return code;
     }
+    assert(reader);
+    code = read_range(reader->fd, key, offset, data, size, got, err);
     if (code == STORAGE_OK) {
         code = reader_look(reader, &after, err);
     }
