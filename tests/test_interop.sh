@@ -27,12 +27,12 @@ secret_access_key = $MINIO_ROOT_PASSWORD
 endpoint = $MINIO_ENDPOINT
 END
 peers=()
-if command -v mc >/dev/null && mc alias set m "$MINIO_ENDPOINT" "$MINIO_ROOT_USER" "$MINIO_ROOT_PASSWORD" >/dev/null; then
+if type -P mc >/dev/null && mc alias set m "$MINIO_ENDPOINT" "$MINIO_ROOT_USER" "$MINIO_ROOT_PASSWORD" >/dev/null; then
   peers+=(mc)
 elif [ "${CI:-}" = true ]; then
   check "mc is installed" false
 fi
-command -v rclone >/dev/null && peers+=(rclone)
+type -P rclone >/dev/null && peers+=(rclone)
 [ -n "$aws" ] && aws --version >/dev/null 2>&1 && peers+=(aws)
 echo "peers: ${peers[*]:-none}"
 if [ "${#peers[@]}" -eq 0 ]; then

@@ -67,6 +67,8 @@ static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
 enum storage_code upload_ensure_id(struct s3_upload *upload, struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
+    struct storage_error own;
+    err = err ? err : &own; /* what it says decides below */
     pthread_mutex_lock(&upload->lock);
     if (!upload->id[0]) {
         bool use_crc = upload_may_use_crc(upload);
