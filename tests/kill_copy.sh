@@ -67,7 +67,7 @@ one_way() { # up|down SOURCE TARGET DIRECTION
     before=$(moved "$direction")
     copy "$from" "$to" >"$work/out" || failures=$((failures + 1))
     second=$(($(moved "$direction") - before))
-    resumed=$(sed -n 's/.*"resumed":\([0-9]*\).*/\1/p' "$work/out")
+    resumed=$(sed -n 's/.*"resumed": *\([0-9]*\).*/\1/p' "$work/out")
     missing=$((bytes - ${resumed:-0}))
     verdict=same
     if [ "$way" = up ]; then
