@@ -1,11 +1,12 @@
 /*
- * job.h - the story of `run` and `train`: one function a state, each returns the exit code that
- * ends the job, or EXIT_DONE to go on.
+ * job.h - the job of `run` and `train`: a machine of states, one function and one file a state.
  *
- *   validate -> stage in -> resume -> train -> drain -> finalize
+ *   INIT -> VALIDATE -> LOCK -> STAGE_IN -> RESUME -> RUN -> DRAIN -> FINALIZE
+ *                                                      \-> STOPPING -/
  *
- * A failure in any state goes straight to finalize, which still writes the report. `train` is the
- * same story without a train_url: nothing is ferried, all else is equal.
+ * A state does its work on the one struct job and returns an exit code; the table in job.c says
+ * which state follows. The built-in trainer and COMMAND (trainer.h) go through the same states, and
+ * `train` is the same job without a train_url: nothing is ferried, all else is equal.
  */
 #ifndef RUNNER_JOB_H
 #define RUNNER_JOB_H
@@ -15,13 +16,30 @@
 #include "runner/job/report.h"
 #include "runner/job/runs.h"
 
+struct trainer; /* trainer.h */
+
 enum {
     JOB_MEMORY = 64 * 1024 * 1024, /* bytes of part buffers, unless --max_memory says otherwise */
     JOB_PATH_MAX = 4096,
     PREFLIGHT_MS = 30000
 };
 
+enum job_state {
+    STATE_INIT,     /* folders, the report */
+    STATE_VALIDATE, /* what can be found wrong before work begins, cheapest first */
+    STATE_LOCK,     /* train_url is ours */
+    STATE_STAGE_IN, /* the dataset comes here */
+    STATE_RESUME,   /* which run this is, where it goes on */
+    STATE_RUN,      /* the training */
+    STATE_STOPPING, /* it was told to stop: it saves, and ends */
+    STATE_DRAIN,    /* what was saved goes out */
+    STATE_FINALIZE, /* output, records, the report */
+    STATE_END
+};
+
 struct job {
+    enum exit_code code; /* of the job so far */
+    const struct trainer *trainer;
     struct app *app;
     const struct settings *settings;
     bool has_remote; /* false for `train` */
@@ -43,7 +61,6 @@ struct job {
     uint64_t attempt;
     struct model_state start, end;
     char newest[JOB_PATH_MAX]; /* the newest checkpoint on disk, "" while there is none */
-    bool stopped;              /* the training ended on a signal */
 
     struct publisher *publisher;
     atomic_bool give_up; /* ends what train's store is doing */
@@ -54,11 +71,22 @@ struct job {
 /* `run` with remote, `train` without. */
 enum exit_code job_main(struct app *app, bool has_remote);
 
-/* The states. */
-enum exit_code job_validate(struct job *job);
-enum exit_code job_stage_in(struct job *job);
-enum exit_code job_resume(struct job *job);
-enum exit_code job_train(struct job *job);
+/*
+ * The states. Each returns EXIT_DONE, EXIT_PREEMPTED when it was told to stop (DRAIN tells of it,
+ * when it is known what is safe), or the code of a failure it has logged.
+ */
+enum exit_code state_init(struct job *job);
+enum exit_code state_validate(struct job *job);
+enum exit_code state_lock(struct job *job);
+enum exit_code state_stage_in(struct job *job);
+enum exit_code state_resume(struct job *job);
+enum exit_code state_run(struct job *job);
+enum exit_code state_stopping(struct job *job);
+enum exit_code state_drain(struct job *job);
+enum exit_code state_finalize(struct job *job);
+
+/* A new run: its name, and a prefix for its checkpoints that overwrites nothing here or there. */
+enum exit_code run_begin(struct job *job);
 
 /* The local folders of a command: --data_dir and its kin, or their defaults under --work_dir. */
 void job_folders(const struct settings *settings, char *data_dir, char *ckpt_dir, char *output_dir);

@@ -1,5 +1,5 @@
 /*
- * resume.c - where the training goes on (design.md §6).
+ * resume.c - where the built-in training goes on (design.md §6).
  *
  *   --resume=auto    an unfinished run is continued; after a finished one a new run starts fresh
  *   --resume=always  an unfinished run is continued, a finished one extended by a new run
@@ -9,74 +9,13 @@
  * Only checkpoints of recorded runs count; candidate.h says which is the newest.
  */
 #include "runner/job/candidate.h"
+#include "runner/job/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/runner_banned.h"
-
-enum {
-    NAMES_MAX = 100000
-};
-
-/* File names that a new prefix must keep clear of, local and in the store. */
-struct names {
-    char **list;
-    size_t count;
-};
-
-static bool add_name(void *context, const char *path)
-{
-    struct names *names = context;
-    const char *slash = strrchr(path, '/');
-    if (names->count == NAMES_MAX) {
-        return false;
-    }
-    names->list[names->count] = strdup(slash ? slash + 1 : path);
-    names->count += names->list[names->count] != NULL;
-    return true;
-}
-
-static enum exit_code collect_names(struct job *job, struct names *names)
-{
-    struct storage_error err;
-    struct storage_lister *lister = NULL;
-    job_each_checkpoint(job->ckpt_dir, add_name, names);
-    if (!job->has_remote) {
-        return EXIT_DONE;
-    }
-    char prefix[STORAGE_PATH_MAX];
-    remote_key(&job->remote, prefix, "ckpt/");
-    enum storage_code code = storage_lister_open(&lister, job->train.store, prefix, false, &err);
-    bool more = true;
-    while (!code && more) {
-        struct storage_entry entry;
-        code = storage_lister_next(lister, &entry, &err);
-        more = !code && entry.key && (entry.is_prefix || add_name(names, entry.key));
-    }
-    storage_lister_close(lister);
-    return code && code != STORAGE_NOT_FOUND ? app_fail_storage(job->app, &err) : EXIT_DONE;
-}
-
-/* A new run's name, its prefix that overwrites nothing, and its record. */
-static enum exit_code begin_run(struct job *job)
-{
-    struct names names = {.list = calloc(NAMES_MAX, sizeof *names.list)};
-    enum exit_code code = names.list ? collect_names(job, &names)
-                                     : app_fail(job->app, EXIT_BUG, "begin a run: no memory");
-    if (!code) {
-        runs_name(job->run, sizeof job->run);
-        job->attempt = 1;
-        model_free_prefix(job->prefix, sizeof job->prefix, job->settings->ckpt_name,
-                          (const char *const *)names.list, names.count);
-    }
-    for (size_t i = 0; i < names.count; i++) {
-        free(names.list[i]);
-    }
-    free(names.list);
-    return code;
-}
 
 /* "lenet_1" of ".../lenet_1-2_1875.ckpt". */
 static void prefix_of(const char *path, char *prefix, size_t size)
@@ -186,7 +125,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
         code = load(job, candidate->path, false);
     }
     if (!code) {
-        code = begin_run(job);
+        code = run_begin(job);
     }
     if (code) {
         return code;
@@ -200,7 +139,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
 
 static enum exit_code fresh_run(struct job *job)
 {
-    enum exit_code code = begin_run(job);
+    enum exit_code code = run_begin(job);
     if (!code && job->settings->init_from) {
         code = load(job, job->settings->init_from, true);
     }
@@ -238,81 +177,20 @@ static enum exit_code choose(struct job *job, struct candidate *candidate)
     return fresh_run(job);
 }
 
-/* Records this start, so that a later one knows whose the checkpoints are. */
-static enum exit_code record_run(struct job *job)
-{
-    struct run_record fresh = {.attempt = job->attempt};
-    snprintf(fresh.run, sizeof fresh.run, "%s", job->run);
-    snprintf(fresh.prefix, sizeof fresh.prefix, "%s", job->prefix);
-    copy_text(fresh.train_url, sizeof fresh.train_url, job->train_text);
-    struct run_record *record = runs_find(&job->runs, job->run);
-    if (record) {
-        *record = fresh;
-    } else if (!runs_add(&job->runs, &fresh)) {
-        return app_fail(job->app, EXIT_BUG, "record the run: no memory");
-    }
-    int failure = runs_save(&job->runs);
-    return failure
-               ? app_fail(job->app, EXIT_DISK, "write %s: %s", job->runs.path, strerror(failure))
-               : EXIT_DONE;
-}
-
-/* Tells the publisher what the run's manifests already name. */
-static bool know(void *context, const struct manifest *manifest)
-{
-    return publisher_know(context, manifest);
-}
-
-static enum exit_code start_publisher(struct job *job)
-{
-    struct storage_error err;
-    job->publisher = publisher_new(&job->remote, job->run, job->attempt, job->app->stop_now,
-                                   &job->give_up, &job->app->log);
-    if (!job->publisher) {
-        return app_fail(job->app, EXIT_BUG, "start the publisher: no memory");
-    }
-    if (job->attempt > 1 &&
-        remote_each_manifest(&job->remote, job->run, know, job->publisher, &err)) {
-        return app_fail_storage(job->app, &err);
-    }
-    return EXIT_DONE;
-}
-
-enum exit_code job_resume(struct job *job)
+enum exit_code builtin_resume(struct job *job)
 {
     struct app *app = job->app;
     struct model_error err;
-    bool damaged = false;
-    enum exit_code code = app_make_folder(app, job->ckpt_dir);
-    if (code) {
-        return code;
-    }
     struct model_config config = job_model_config(job->settings);
     if (model_new(&job->model, &config, &err)) {
         return app_fail_model(app, &err);
-    }
-    if (!runs_load(&job->runs, job->ckpt_dir, &damaged)) {
-        return app_fail(app, EXIT_BUG, "read %s: no memory", job->runs.path);
-    }
-    if (damaged) {
-        log_warn(&app->log, "%s is damaged: the runs it recorded are forgotten", job->runs.path);
     }
     struct candidate *candidate = calloc(1, sizeof *candidate);
     if (!candidate) {
         return app_fail(app, EXIT_BUG, "resume: no memory");
     }
     candidate->job = job;
-    code = choose(job, candidate);
+    enum exit_code code = choose(job, candidate);
     free(candidate);
-    if (!code) {
-        code = record_run(job);
-    }
-    if (code) {
-        return code;
-    }
-    snprintf(job->start.run, sizeof job->start.run, "%s", job->run);
-    job->start.present = true;
-    job->end = job->start;
-    report_run(job->report, job->run, job->attempt);
-    return job->has_remote ? start_publisher(job) : EXIT_DONE;
+    return code;
 }

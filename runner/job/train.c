@@ -1,5 +1,5 @@
 /* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
-#include "runner/job/job.h"
+#include "runner/job/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -101,8 +101,8 @@ static void print_line(void *context, const char *line)
     fflush(stdout);
 }
 
-/* On a signal: what was trained since the last save is saved too. */
-static enum exit_code save_on_stop(struct job *job)
+/* What was trained since the last save is saved too. */
+enum exit_code builtin_stop(struct job *job)
 {
     char path[JOB_PATH_MAX];
     char name[PREFIX_MAX + 64];
@@ -123,10 +123,9 @@ static enum exit_code save_on_stop(struct job *job)
             publisher_add(job->publisher, path, &job->end, (double)NAN, (double)NAN);
         }
     }
-    return app_fail(job->app, EXIT_PREEMPTED,
-                    "stopped on a signal after epoch %llu step %llu; run "
-                    "the same command again to go on",
-                    (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
+    log_info(&job->app->log, "stopped after epoch %llu step %llu",
+             (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
+    return EXIT_DONE;
 }
 
 static enum exit_code after_training(struct job *job, struct watch *watch, enum model_code code,
@@ -137,8 +136,7 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
         publish(watch, watch->pending, &watch->pending_state, (double)NAN, (double)NAN);
     }
     if (code == MODEL_STOPPED) {
-        job->stopped = true;
-        return save_on_stop(job);
+        return EXIT_PREEMPTED;
     }
     if (code) {
         enum exit_code failure = app_fail_model(job->app, err);
@@ -160,7 +158,7 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
     return EXIT_DONE;
 }
 
-enum exit_code job_train(struct job *job)
+enum exit_code builtin_run(struct job *job)
 {
     const struct settings *settings = job->settings;
     struct watch watch = {.job = job};

@@ -1,0 +1,126 @@
+/* builtin.c - the built-in trainer's options and data. */
+#include "runner/job/trainer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "runner/runner_banned.h"
+
+const struct trainer trainer_builtin = {
+    .check = builtin_check,
+    .open_data = builtin_open_data,
+    .resume = builtin_resume,
+    .run = builtin_run,
+    .stop = builtin_stop,
+};
+
+struct model_config job_model_config(const struct settings *settings)
+{
+    return (struct model_config){
+        .seed = settings->seed,
+        .batch_size = (uint32_t)settings->batch_size,
+        .learning_rate = (float)settings->lr,
+        .momentum = (float)settings->momentum,
+        .weight_decay = (float)settings->weight_decay,
+        .loss_scale = (float)settings->loss_scale,
+        .use_nesterov = settings->use_nesterov,
+        .threads = (unsigned)settings->threads,
+    };
+}
+
+enum exit_code job_check_metrics(struct app *app)
+{
+    const char *at = app->settings->metrics;
+    while (*at) {
+        size_t length = strcspn(at, ",");
+        bool known = (length == 4 && strncmp(at, "loss", 4) == 0) ||
+                     (length == 3 && strncmp(at, "acc", 3) == 0) ||
+                     (length == 8 && strncmp(at, "accuracy", 8) == 0);
+        if (!known) {
+            return app_fail(app, EXIT_USAGE, "--metrics knows loss, acc and accuracy, not '%.*s'",
+                            (int)length, at);
+        }
+        at += length;
+        at += *at == ',';
+    }
+    return EXIT_DONE;
+}
+
+/* Says once which arguments are not ours: their names, never their values. */
+static void log_unknown(struct app *app)
+{
+    char names[1024] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < app->arguments->unknown_count && used + 64 < sizeof names; i++) {
+        const char *word = app->arguments->unknown[i];
+        int length = (int)strcspn(word, "=");
+        if (word[0] == '-') {
+            used += (size_t)snprintf(names + used, sizeof names - used, " %.*s",
+                                     length < 60 ? length : 60, word);
+        }
+    }
+    log_info(&app->log, "arguments that the built-in trainer does not know are ignored:%s", names);
+}
+
+enum exit_code builtin_check(struct job *job)
+{
+    struct app *app = job->app;
+    const struct settings *settings = job->settings;
+    const struct arguments *arguments = app->arguments;
+    if (strcasecmp(settings->device_target, "CPU") != 0) {
+        return app_fail(app, EXIT_USAGE,
+                        "--device_target=%s: the built-in trainer runs on the CPU only; for %s run "
+                        "that framework's own script",
+                        settings->device_target, settings->device_target);
+    }
+    if (arguments->after_dashes_count > 0) {
+        return app_fail(app, EXIT_USAGE,
+                        "a COMMAND after '--' is not taken by this version: it runs the built-in "
+                        "trainer");
+    }
+    if (settings->ckpt_name[0] == '\0' || strchr(settings->ckpt_name, '/') ||
+        strlen(settings->ckpt_name) > PREFIX_MAX - 24) {
+        return app_fail(app, EXIT_USAGE, "--ckpt_name must be a plain file name prefix, not '%s'",
+                        settings->ckpt_name);
+    }
+    if (settings->save_checkpoint_steps == 0 && settings->save_checkpoint_seconds == 0) {
+        return app_fail(app, EXIT_USAGE,
+                        "--save_checkpoint_steps=0 without --save_checkpoint_seconds: no "
+                        "checkpoint would ever be saved");
+    }
+    if (arguments->unknown_count > 0) {
+        log_unknown(app);
+    }
+    return job_check_metrics(app);
+}
+
+enum exit_code job_open_dataset(struct app *app, struct model_dataset **dataset, const char *folder,
+                                enum model_split split, bool optional)
+{
+    struct model_error err;
+    enum model_code code =
+        model_dataset_open(dataset, folder, split, app->settings->binarize, &err);
+    if (code == MODEL_NOT_FOUND && optional) {
+        return EXIT_DONE;
+    }
+    return code ? app_fail_model(app, &err) : EXIT_DONE;
+}
+
+enum exit_code builtin_open_data(struct job *job)
+{
+    struct app *app = job->app;
+    enum exit_code code = job_open_dataset(app, &job->train_set, job->data_dir, MODEL_TRAIN, false);
+    if (!code) {
+        code = job_open_dataset(app, &job->test_set, job->data_dir, MODEL_TEST, true);
+    }
+    if (code) {
+        return code;
+    }
+    if (!job->test_set) {
+        log_warn(&app->log, "%s has no test images: nothing is evaluated", job->data_dir);
+    }
+    report_dataset(job->report, job->data_text, job->staged_objects, job->staged_bytes,
+                   model_dataset_crc32(job->train_set));
+    return EXIT_DONE;
+}

@@ -1,0 +1,126 @@
+/* state_finalize.c - FINALIZE: output, records and the report, whatever came before. */
+#include "runner/job/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runner/runner_banned.h"
+
+/* A run whose epochs are all done is recorded so, here and in the store. */
+static enum exit_code mark_finished(struct job *job)
+{
+    struct run_record *record = runs_find(&job->runs, job->run);
+    if (record) {
+        record->finished = true;
+        int failure = runs_save(&job->runs);
+        if (failure) {
+            log_warn(&job->app->log, "write %s: %s", job->runs.path, strerror(failure));
+        }
+    }
+    struct storage_error err;
+    if (job->publisher && publisher_mark_finished(job->publisher, &err)) {
+        return app_fail_storage(job->app, &err);
+    }
+    return EXIT_DONE;
+}
+
+/* Copies output_dir out; an absent or empty folder is nothing to copy. */
+static enum exit_code copy_output(struct job *job)
+{
+    struct stat status;
+    if (!job->train.store || stat(job->output_dir, &status) != 0) {
+        return EXIT_DONE;
+    }
+    struct place here = {0};
+    enum exit_code code =
+        place_open(&here, job->app, SIDE_DATA, job->output_dir, job->app->stop_now, 0);
+    if (code) {
+        return code;
+    }
+    char key[STORAGE_PATH_MAX];
+    remote_key(&job->remote, key, "output/");
+    struct storage_copy copy = {
+        .source = here.store,
+        .source_key = here.url.key,
+        .destination = job->train.store,
+        .destination_key = key,
+        .recursive = true,
+        .stop = job->app->stop_now,
+    };
+    app_tune_copy(job->app, &copy, JOB_MEMORY);
+    struct storage_summary summary = {0};
+    struct storage_error err;
+    enum storage_code result = storage_copy(&copy, &summary, &err);
+    place_close(&here);
+    return result == STORAGE_OK || result == STORAGE_NOT_FOUND ? EXIT_DONE
+                                                               : app_fail_storage(job->app, &err);
+}
+
+/* report.json beside the checkpoints and, with a train_url, there and under log/. */
+static enum exit_code write_report(struct job *job)
+{
+    enum exit_code code = EXIT_DONE;
+    struct storage_error err;
+    struct place here = {0};
+    char path[JOB_PATH_MAX];
+    char *text = report_text(job->report, &job->app->log);
+    if (!text || !storage_join(path, sizeof path, job->settings->work_dir, "report.json")) {
+        code = app_fail(job->app, EXIT_BUG, "write report.json: no memory");
+        goto done;
+    }
+    if (place_open(&here, job->app, SIDE_DATA, path, NULL, 0) ||
+        storage_put(here.store, here.url.key, text, strlen(text), NULL, &err)) {
+        code = here.store ? app_fail_storage(job->app, &err) : EXIT_DISK;
+    }
+    if (job->train.store && job->remote.store) {
+        char key[STORAGE_PATH_MAX];
+        char name[128];
+        snprintf(name, sizeof name, "log/%s.report.json", job->run);
+        const char *names[] = {"report.json", job->run[0] ? name : NULL};
+        for (size_t i = 0; i < sizeof names / sizeof names[0] && names[i]; i++) {
+            remote_key(&job->remote, key, names[i]);
+            if (storage_put(job->train.store, key, text, strlen(text), NULL, &err)) {
+                code = app_fail_storage(job->app, &err);
+                break;
+            }
+        }
+    }
+done:
+    place_close(&here);
+    free(text);
+    return code;
+}
+
+/* After a store that did not answer in time, the report may still try, shortly. */
+static void limit_store(struct job *job)
+{
+    enum {
+        REPORT_MS = 5000
+    };
+    place_close(&job->train);
+    job->remote.store = NULL;
+    if (!place_open(&job->train, job->app, SIDE_TRAIN, job->train_text, NULL, REPORT_MS)) {
+        job->remote.store = job->train.store;
+    }
+}
+
+enum exit_code state_finalize(struct job *job)
+{
+    enum exit_code code = job->code;
+    bool given_up = atomic_load(&job->give_up);
+    if (given_up) {
+        limit_store(job);
+    }
+    if (!code) {
+        code = mark_finished(job);
+    }
+    if (job->train.store && !given_up) {
+        enum exit_code copied = copy_output(job);
+        code = code ? code : copied;
+    }
+    report_exit(job->report, code, code == EXIT_DONE ? "finished" : job->app->log.failure);
+    enum exit_code written = write_report(job);
+    return code ? code : written;
+}
