@@ -203,5 +203,9 @@ enum storage_code s3_open(struct storage **store, const struct storage_url *url,
                           const struct storage_config *config, struct storage_error *err);
 /* storage_keys_expiry of an S3 store. */
 int64_t s3_keys_expiry(struct storage *store);
+/* storage_clock_offset and storage_probe_upload of an S3 store. */
+bool s3_clock_offset(const struct storage *store, int64_t *seconds);
+enum storage_code s3_probe_upload(struct storage *store, const char *key,
+                                  struct storage_error *err);
 
 #endif

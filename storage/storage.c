@@ -73,6 +73,12 @@ int64_t storage_keys_expiry(struct storage *store)
     return store->kind == STORAGE_S3 ? s3_keys_expiry(store) : 0;
 }
 
+bool storage_clock_offset(const struct storage *store, int64_t *seconds)
+{
+    *seconds = 0;
+    return store->kind == STORAGE_S3 && s3_clock_offset(store, seconds);
+}
+
 enum storage_kind storage_kind(const struct storage *store)
 {
     return store->kind;
@@ -267,6 +273,12 @@ enum storage_code storage_put_stream(struct storage *store, const char *key, int
     }
     free(data);
     return code;
+}
+
+enum storage_code storage_probe_upload(struct storage *store, const char *key,
+                                       struct storage_error *err)
+{
+    return store->kind == STORAGE_S3 ? s3_probe_upload(store, key, err) : STORAGE_OK;
 }
 
 /* ---- permitting ----------------------------------------------------------------------------- */

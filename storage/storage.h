@@ -277,6 +277,12 @@ enum storage_kind storage_kind(const struct storage *store);
  */
 int64_t storage_keys_expiry(struct storage *store);
 
+/*
+ * How far the store's clock is before ours, seconds, by the Date of its newest good answer. False:
+ * no answer had one yet, or the place is the local file system, whose clock is ours.
+ */
+bool storage_clock_offset(const struct storage *store, int64_t *seconds);
+
 /* ---- looking -------------------------------------------------------------------------------- */
 
 /* What is known of one object or file. */
@@ -381,6 +387,13 @@ enum storage_code storage_put(struct storage *store, const char *key, const void
  */
 enum storage_code storage_put_stream(struct storage *store, const char *key, int fd, uint64_t *size,
                                      enum storage_verified *verified, struct storage_error *err);
+
+/*
+ * Whether large objects can be written: begins an upload in parts of key, and aborts it. Nothing
+ * becomes visible. A folder needs no proof beside storage_put.
+ */
+enum storage_code storage_probe_upload(struct storage *store, const char *key,
+                                       struct storage_error *err);
 
 /* Removes one object or file (an empty folder too). A missing one is fine, as in S3. */
 enum storage_code storage_remove(struct storage *store, const char *key, struct storage_error *err);

@@ -30,6 +30,9 @@ struct course {
 bool s3_learn_dialect(struct s3_store *store, const struct attempt *attempt,
                       const struct http_response *response);
 
+/* Keeps what a good answer's Date says of the store's clock; requests are signed as before. */
+void s3_note_clock(struct s3_store *store, const struct http_response *response);
+
 /*
  * What the refusal of an attempt teaches beside that: the clock, the keys, the place. Returns
  * whether the store knows more now than the attempt did, so that another try is worthwhile at once.

@@ -28,6 +28,22 @@ bool s3_learn_dialect(struct s3_store *store, const struct attempt *attempt,
     return true;
 }
 
+void s3_note_clock(struct s3_store *store, const struct http_response *response)
+{
+    int64_t date = 0;
+    if (date_parse_http(&date, response->date)) {
+        atomic_store(&store->seen_offset, date - (int64_t)time(NULL));
+        atomic_store(&store->has_seen_offset, true);
+    }
+}
+
+bool s3_clock_offset(const struct storage *base, int64_t *seconds)
+{
+    const struct s3_store *store = (const struct s3_store *)base;
+    *seconds = atomic_load(&store->seen_offset);
+    return atomic_load(&store->has_seen_offset);
+}
+
 /*
  * Only a refusal with a Date far from ours speaks of clocks; a cached answer would, too. The Date
  * is held against what the clock says now: a request may have been on its way for minutes. Each try

@@ -225,6 +225,7 @@ static bool judge(struct s3_store *store, const struct attempt *attempt,
     }
     if (!has_error) {
         s3_learn_dialect(store, attempt, response);
+        s3_note_clock(store, response);
         atomic_store(&store->is_found, true);
         earn(store);
         return false;

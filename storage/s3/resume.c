@@ -46,6 +46,25 @@ enum storage_code s3_upload_token(struct upload *base, char *token, size_t size,
     return code;
 }
 
+enum storage_code s3_probe_upload(struct storage *store, const char *key, struct storage_error *err)
+{
+    const struct upload_plan plan = {.size = UINT64_MAX, .part_size = 1};
+    struct upload *base = NULL;
+    enum storage_code code = s3_upload_begin(&base, store, key, &plan, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    struct s3_upload *upload = (struct s3_upload *)base;
+    code = upload_ensure_id(upload, err);
+    if (code == STORAGE_OK) {
+        /* Not s3_upload_abort: whether it may be aborted is half of the question. */
+        const struct storage_leftover leftover = {.key = key, .upload_id = upload->id};
+        code = s3_leftover_remove(store, &leftover, err);
+    }
+    s3_upload_suspend(base);
+    return code;
+}
+
 void s3_upload_part_tag(struct upload *base, unsigned number, char *tag, size_t size)
 {
     struct s3_upload *upload = (struct s3_upload *)base;
