@@ -140,7 +140,7 @@ struct model_state {
 
 /* ---- checkpoints ---------------------------------------------------------------------------- */
 
-/* One tensor of a .ckpt file; the bytes belong to the struct model_checkpoint. */
+/* One tensor of a checkpoint; the bytes belong to the struct model_checkpoint. */
 struct model_tensor {
     const char *name; /* MindSpore's tag */
     const char *type; /* "Float32", "Int64", … */
@@ -154,15 +154,16 @@ struct model_tensor {
 enum model_completeness {
     MODEL_UNVERIFIED,      /* foreign and without any sum */
     MODEL_VERIFIED_OWN,    /* our last entry's count and CRC-32 fit */
-    MODEL_VERIFIED_TRAILER /* MindSpore's crc_num trailer fits */
+    MODEL_VERIFIED_TRAILER /* MindSpore's crc_num fits */
 };
 
-/* A whole .ckpt in memory. */
+/* A whole checkpoint in memory. */
 struct model_checkpoint;
 
 /*
- * Reads and checks a .ckpt. Truncated anywhere, a flipped bit, empty, a directory, not protobuf,
- * sizes that do not fit dims: MODEL_CORRUPT, saying what and where. No such file: MODEL_NOT_FOUND.
+ * Reads and checks a .ckpt or a safetensors file, told apart by the suffix .safetensors or else by
+ * their first bytes. Truncated anywhere, a flipped bit, empty, a directory, another format, sizes
+ * that do not fit dims: MODEL_CORRUPT, saying what and where. No such file: MODEL_NOT_FOUND.
  */
 enum model_code model_checkpoint_read(struct model_checkpoint **checkpoint, const char *path,
                                       struct model_error *err);
@@ -181,6 +182,28 @@ void model_checkpoint_state(const struct model_checkpoint *checkpoint, struct mo
  */
 enum model_code model_save(const struct model *model, const struct model_state *state,
                            const char *path, struct model_error *err);
+
+enum model_format {
+    MODEL_FORMAT_CKPT,       /* MindSpore's */
+    MODEL_FORMAT_SAFETENSORS /* the ecosystem's: model/checkpoint/safetensors.h */
+};
+
+/* How a checkpoint is written; all zero is what model_save does. */
+struct model_saving {
+    enum model_format format;
+    bool crc_check; /* MindSpore's own sum too: its versions before 2.3 cannot read such a file */
+    bool weights_only; /* the network's eight tensors, without the optimizer's */
+    bool mindspore2;   /* .ckpt: scalars without dims, as MindSpore 2 writes them */
+};
+
+/*
+ * model_save in another format or with less. state may be NULL: none is written, and the file is
+ * no more to be resumed from than a foreign one. Our sum is in every format, and read back by
+ * model_checkpoint_read.
+ */
+enum model_code model_save_as(const struct model *model, const struct model_state *state,
+                              const struct model_saving *saving, const char *path,
+                              struct model_error *err);
 
 /*
  * Loads weights, moments, learning rate and momentum by name. Missing or unexpected network
@@ -257,8 +280,11 @@ enum model_code model_checkpointer_new(struct model_callback *callback,
                                        struct model_error *err);
 void model_checkpointer_free(struct model_callback *callback);
 
+/* Whether a file of this name is taken for a checkpoint: it ends in .ckpt or .safetensors. */
+bool model_is_checkpoint_name(const char *name);
+
 /*
- * MindSpore's prefix rule over names of `.ckpt` files (in a folder, in a store, or both): writes
+ * MindSpore's prefix rule over names of checkpoints (in a folder, in a store, or both): writes
  * prefix, or prefix_N with the next N, to out. names[i] are file names without folder.
  */
 void model_free_prefix(char *out, size_t size, const char *prefix, const char *const *names,

@@ -32,6 +32,7 @@ one model 'cblas'
 one model 'cairo'
 one model 'protobuf-c/|ckpt\.pb-c'
 one model 'zlib'
+one model 'jansson'
 
 # Libraries neither print, exit, nor read the environment.
 grep -nE '\b(printf|puts|exit|_exit|abort|getenv|perror) ?\(|std(out|err)' -r storage model \

@@ -1,5 +1,5 @@
 /*
- * checkpoint.h - what reading, writing and loading of a .ckpt share.
+ * checkpoint.h - what reading, writing and loading of checkpoints share; first the .ckpt.
  *
  *   entries 1-18     MindSpore's: 8 weights, learning_rate, momentum, 8 moments.*
  *   jobferry.*       our state, one entry a field (checkpoint_state.c)
@@ -8,7 +8,8 @@
  *
  * Ours come before epoch_num, so that a file cut anywhere behind the 18 still shows that it was
  * one of ours and is missing its sum. All of ours are Int64 or Int8, which every MindSpore reads.
- * A chunk is described in ckpt_wire.h.
+ * A chunk is described in ckpt_wire.h. In safetensors the same tensors are told by the file's
+ * header, and the sum stands in its metadata (safetensors.h).
  */
 #ifndef MODEL_CHECKPOINT_H
 #define MODEL_CHECKPOINT_H
@@ -19,21 +20,25 @@
 #define CHECKPOINT_OURS "jobferry."
 #define CHECKPOINT_SUM  "jobferry.crc32"
 
+/* MindSpore's trailer behind the last chunk: the mark, then the CRC-32, big-endian, 10 bytes. */
+#define CHECKPOINT_TRAILER_MARK "crc_num"
+
 enum {
     /* Bytes of a file: MindSpore's own limit is protobuf's 2 GiB; LeNet5's is half a megabyte. */
     CHECKPOINT_SIZE_MAX = 1 << 30,
     CHECKPOINT_ENTRIES_MAX = 1 << 14, /* chunks of a file */
     CHECKPOINT_RANK_MAX = 8,          /* dims of a tensor, as MindSpore */
     CHECKPOINT_STATE_ENTRIES = 12,    /* of ours, with epoch_num and step_num, without the sum */
-    CHECKPOINT_TEXT_SIZE = 32         /* bytes of a text field, padded with NUL */
+    CHECKPOINT_TEXT_SIZE = 32,        /* bytes of a text field, padded with NUL */
+    CHECKPOINT_TRAILER_SIZE = 17
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a .ckpt holds little-endian values");
 
 struct model_checkpoint {
-    struct wire_entry *entries; /* the first chunk of each tensor; owns most of the bytes */
+    struct wire_entry *entries; /* of a .ckpt: the first chunk of each tensor, with its bytes */
     struct model_tensor *tensors;
-    void **joined; /* [i] is NULL, or the bytes of tensor i that came in several chunks */
+    void **blocks; /* [i] is NULL, or what of tensor i does not lie in entries[i] */
     size_t count;
     size_t capacity;
     enum model_completeness completeness;
@@ -44,12 +49,22 @@ struct model_checkpoint {
 const struct model_tensor *checkpoint_find(const struct model_checkpoint *checkpoint,
                                            const char *name);
 
+/* Makes room for one more tensor; false without memory. */
+bool checkpoint_grow(struct model_checkpoint *checkpoint);
+
 /* Bytes of one element of a type by MindSpore's name; 0 for an unknown one. */
 size_t checkpoint_element_size(const char *type);
 
+/* safetensors' name of MindSpore's type ("Float32": "F32"), and back; static, NULL for none. */
+const char *checkpoint_dtype_of(const char *type);
+const char *checkpoint_type_of(const char *dtype);
+
+/* Names go into messages, tables and JSON: UTF-8 without control characters, not empty. */
+bool checkpoint_name_is_fine(const char *name);
+
 /*
- * What a .ckpt's bytes say; path is only for messages. model_checkpoint_read is this on a file's
- * bytes.
+ * What the bytes of a .ckpt or of a safetensors file say; path is for messages and, by its suffix,
+ * for the format (safetensors.h). model_checkpoint_read is this on a file's bytes.
  */
 enum model_code checkpoint_parse(struct model_checkpoint **checkpoint, const uint8_t *data,
                                  size_t size, const char *path, struct model_error *err);
@@ -71,6 +86,34 @@ void checkpoint_state_pack(struct checkpoint_state_entries *packed,
  */
 enum model_code checkpoint_state_unpack(struct model_checkpoint *checkpoint, const char *path,
                                         struct model_error *err);
+
+/* A tensor as the writers take it: a scalar has rank 0. */
+enum {
+    CHECKPOINT_MODEL_TENSORS = 2 * LENET_TENSORS + 2,
+    CHECKPOINT_TENSORS_MAX = CHECKPOINT_MODEL_TENSORS + CHECKPOINT_STATE_ENTRIES
+};
+
+/* Which tensors of a model go into a file, in their order; borrowed from model, state and itself.
+ */
+struct checkpoint_content {
+    struct model_tensor tensors[CHECKPOINT_TENSORS_MAX];
+    size_t count;
+    char names[LENET_TENSORS][32]; /* moments.* */
+    float scalars[2];              /* learning_rate, momentum */
+    struct checkpoint_state_entries state;
+};
+
+/* weights_only: the eight of the network alone, without the optimizer's. state may be NULL. */
+void checkpoint_gather(struct checkpoint_content *content, const struct model *model,
+                       const struct model_state *state, bool weights_only);
+
+/*
+ * Writes tensors, in their order, and our sum into a .ckpt, whole or not at all. Of saving,
+ * crc_check and mindspore2 count. MODEL_DISK.
+ */
+enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
+                           const struct model_saving *saving, const char *path,
+                           struct model_error *err);
 
 /* The bytes of jobferry.crc32's chunk, malloc'ed; NULL when there is no memory. */
 uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size);

@@ -16,27 +16,16 @@
 #include <unistd.h>
 
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/safetensors.h"
 #include "model/data/gzip.h"
 #include "model/model_error.h"
 
 #include "model/model_banned.h"
 
-static const char trailer_mark[] = "crc_num";
-
 enum {
-    TRAILER_MARK = 7,
-    TRAILER_NUMBER = 10,
-    TRAILER_SIZE = TRAILER_MARK + TRAILER_NUMBER
-};
-
-/* MindSpore's names and numpy's sizes; "str" is UCS-4 text, dims [0]. */
-static const struct {
-    const char *name;
-    size_t size;
-} element_types[] = {
-    {"Float32", 4}, {"Int32", 4},  {"Int64", 8},  {"Int8", 1},   {"Float16", 2}, {"Float64", 8},
-    {"Int16", 2},   {"UInt8", 1},  {"UInt16", 2}, {"UInt32", 4}, {"UInt64", 8},  {"Uint8", 1},
-    {"Uint16", 2},  {"Uint32", 4}, {"Uint64", 8}, {"Bool", 1},   {"str", 4},     {"BFloat16", 2},
+    TRAILER_MARK = sizeof CHECKPOINT_TRAILER_MARK - 1,
+    TRAILER_SIZE = CHECKPOINT_TRAILER_SIZE,
+    TRAILER_NUMBER = TRAILER_SIZE - TRAILER_MARK
 };
 
 /* The bytes being read and where we are, for messages. */
@@ -50,16 +39,6 @@ struct reading {
     uint64_t chunks; /* before it */
     struct model_error *err;
 };
-
-size_t checkpoint_element_size(const char *type)
-{
-    for (size_t i = 0; i < sizeof element_types / sizeof element_types[0]; i++) {
-        if (strcmp(type, element_types[i].name) == 0) {
-            return element_types[i].size;
-        }
-    }
-    return 0;
-}
 
 const struct model_tensor *checkpoint_find(const struct model_checkpoint *checkpoint,
                                            const char *name)
@@ -79,44 +58,6 @@ static enum model_code corrupt(const struct reading *reading, const char *what)
                       reading->chunks + 1, reading->start, what);
 }
 
-/* Names go into messages, tables and JSON: UTF-8 without control characters. */
-static bool name_is_fine(const char *name)
-{
-    const uint8_t *at = (const uint8_t *)name;
-    if (!*at) {
-        return false;
-    }
-    while (*at) {
-        unsigned follow = 0;
-        uint32_t point = *at;
-        if (*at >= 0xF0 && *at < 0xF5) {
-            follow = 3;
-            point = *at & 0x07u;
-        } else if (*at >= 0xE0 && *at < 0xF0) {
-            follow = 2;
-            point = *at & 0x0Fu;
-        } else if (*at >= 0xC2 && *at < 0xE0) {
-            follow = 1;
-            point = *at & 0x1Fu;
-        } else if (*at >= 0x7F || *at < ' ') {
-            return false;
-        }
-        at++;
-        for (unsigned i = 0; i < follow; i++, at++) {
-            if ((*at & 0xC0) != 0x80) {
-                return false;
-            }
-            point = point << 6 | (*at & 0x3Fu);
-        }
-        static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-        if (point < least[follow] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000) ||
-            (point >= 0x80 && point < 0xA0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /*
  * The tensor a first chunk announces; *size gets the bytes that dims and type ask for. A scalar
  * is written with no dims, or one dim of 0, or (shape [1]) one of 1; the first two get rank 0.
@@ -125,13 +66,13 @@ static enum model_code tensor_of(const struct reading *reading, const struct wir
                                  struct model_tensor *tensor, size_t *size)
 {
     size_t element = checkpoint_element_size(entry->type);
-    if (!name_is_fine(entry->tag)) {
+    if (!checkpoint_name_is_fine(entry->tag)) {
         return corrupt(reading, "has no readable name");
     }
     if (element == 0) {
         char what[80];
         snprintf(what, sizeof what, "has the unknown type %.40s",
-                 name_is_fine(entry->type) ? entry->type : "(unreadable)");
+                 checkpoint_name_is_fine(entry->type) ? entry->type : "(unreadable)");
         return corrupt(reading, what);
     }
     if (entry->rank > CHECKPOINT_RANK_MAX) {
@@ -162,8 +103,7 @@ static enum model_code tensor_of(const struct reading *reading, const struct wir
     return MODEL_OK;
 }
 
-/* Room for one more tensor. */
-static bool checkpoint_grow(struct model_checkpoint *checkpoint)
+bool checkpoint_grow(struct model_checkpoint *checkpoint)
 {
     if (checkpoint->count < checkpoint->capacity) {
         return true;
@@ -177,11 +117,11 @@ static bool checkpoint_grow(struct model_checkpoint *checkpoint)
     if (tensors) {
         checkpoint->tensors = tensors;
     }
-    void *joined = realloc(checkpoint->joined, capacity * sizeof *checkpoint->joined);
-    if (joined) {
-        checkpoint->joined = joined;
+    void *blocks = realloc(checkpoint->blocks, capacity * sizeof *checkpoint->blocks);
+    if (blocks) {
+        checkpoint->blocks = blocks;
     }
-    if (!entries || !tensors || !joined) {
+    if (!entries || !tensors || !blocks) {
         return false;
     }
     checkpoint->capacity = capacity;
@@ -194,7 +134,7 @@ static bool checkpoint_grow(struct model_checkpoint *checkpoint)
  * full.
  */
 static enum model_code join_slices(struct reading *reading, struct model_tensor *tensor,
-                                   void **joined, size_t size)
+                                   void **block, size_t size)
 {
     struct wire_entry slice = {0};
     enum model_code code = MODEL_OK;
@@ -225,7 +165,7 @@ static enum model_code join_slices(struct reading *reading, struct model_tensor 
         wire_release(&slice);
     }
     wire_release(&slice);
-    *joined = bytes;
+    *block = bytes;
     if (bytes) {
         tensor->data = bytes;
         tensor->size = filled;
@@ -243,7 +183,7 @@ static enum model_code add_tensor(struct reading *reading, struct wire_entry *en
     }
     size_t i = checkpoint->count;
     checkpoint->entries[i] = *entry;
-    checkpoint->joined[i] = NULL;
+    checkpoint->blocks[i] = NULL;
     struct model_tensor *tensor = &checkpoint->tensors[i];
     size_t size = 0;
     enum model_code code = tensor_of(reading, entry, tensor, &size);
@@ -255,7 +195,7 @@ static enum model_code add_tensor(struct reading *reading, struct wire_entry *en
     }
     checkpoint->count++; /* from here on model_checkpoint_free releases the entry */
     if (code == MODEL_OK) {
-        code = join_slices(reading, tensor, &checkpoint->joined[i], size);
+        code = join_slices(reading, tensor, &checkpoint->blocks[i], size);
     }
     return code;
 }
@@ -323,8 +263,8 @@ static enum model_code read_chunks(struct reading *reading)
 /* Takes MindSpore's trailer, when there is one, off reading->size; it must fit. */
 static enum model_code check_trailer(struct reading *reading)
 {
-    if (reading->size < TRAILER_SIZE ||
-        memcmp(reading->data + reading->size - TRAILER_SIZE, trailer_mark, TRAILER_MARK) != 0) {
+    if (reading->size < TRAILER_SIZE || memcmp(reading->data + reading->size - TRAILER_SIZE,
+                                               CHECKPOINT_TRAILER_MARK, TRAILER_MARK) != 0) {
         return MODEL_OK;
     }
     const uint8_t *number = reading->data + reading->size - TRAILER_NUMBER;
@@ -359,9 +299,14 @@ enum model_code checkpoint_parse(struct model_checkpoint **checkpoint, const uin
     }
     struct reading reading = {
         .checkpoint = made, .path = path, .data = data, .size = size, .err = err};
-    enum model_code code = check_trailer(&reading);
-    if (code == MODEL_OK) {
-        code = read_chunks(&reading);
+    enum model_code code;
+    if (safetensors_is(path, data, size)) {
+        code = safetensors_parse(made, data, size, path, err);
+    } else {
+        code = check_trailer(&reading);
+        if (code == MODEL_OK) {
+            code = read_chunks(&reading);
+        }
     }
     if (code == MODEL_OK && made->count == 0) {
         code = model_fail(err, MODEL_CORRUPT, "read checkpoint %s: it has no tensors", path);
@@ -443,11 +388,11 @@ void model_checkpoint_free(struct model_checkpoint *checkpoint)
     }
     for (size_t i = 0; i < checkpoint->count; i++) {
         wire_release(&checkpoint->entries[i]);
-        free(checkpoint->joined[i]);
+        free(checkpoint->blocks[i]);
     }
     free(checkpoint->entries);
     free(checkpoint->tensors);
-    free(checkpoint->joined);
+    free(checkpoint->blocks);
     free(checkpoint);
 }
 

@@ -1,10 +1,15 @@
-/* checkpoint_write.c - a model and its state into a .ckpt file, chunk after chunk. */
+/*
+ * checkpoint_write.c - a model and its state as tensors, and tensors into a .ckpt file, chunk after
+ * chunk. (Into safetensors: safetensors.c.)
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/base/atomic_file.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/safetensors.h"
 #include "model/data/gzip.h"
 #include "model/model_error.h"
 
@@ -38,75 +43,131 @@ static enum model_code write_entry(struct writing *writing, const struct wire_en
     return write_chunk(writing, bytes, size);
 }
 
-/* The eight tensors of a block; names get prefix in front. */
-static enum model_code write_block(struct writing *writing, const char *prefix, const float *block)
+/*
+ * MindSpore 1.0 writes the shape () as one dim of 0, and so do we: the first 18 are its bytes. 2.x
+ * writes it without dims, as no_dims asks; text has its dim of 0 there too.
+ */
+static enum model_code write_tensor(struct writing *writing, const struct model_tensor *tensor,
+                                    bool no_dims)
 {
-    enum model_code code = MODEL_OK;
-    for (size_t i = 0; i < LENET_TENSORS && code == MODEL_OK; i++) {
-        const struct lenet_tensor *tensor = &lenet_tensors[i];
-        char name[64];
-        snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
-        const struct wire_entry entry = {.tag = name,
-                                         .type = "Float32",
-                                         .dims = tensor->dims,
-                                         .rank = tensor->rank,
-                                         .content = block + tensor->offset,
-                                         .content_size = tensor->count * sizeof(float)};
-        code = write_entry(writing, &entry);
-    }
-    return code;
-}
-
-/* MindSpore 1.0 writes the shape () as one dim of 0, and so do we: the first 18 are its bytes. */
-static enum model_code write_scalar(struct writing *writing, const char *name, float value)
-{
-    const int64_t dims[1] = {0};
-    const struct wire_entry entry = {.tag = name,
-                                     .type = "Float32",
-                                     .dims = dims,
-                                     .rank = 1,
-                                     .content = &value,
-                                     .content_size = sizeof value};
+    static const int64_t zero[1] = {0};
+    bool scalar = tensor->rank == 0 && (!no_dims || strcmp(tensor->type, "str") == 0);
+    const struct wire_entry entry = {.tag = tensor->name,
+                                     .type = tensor->type,
+                                     .dims = scalar ? zero : tensor->dims,
+                                     .rank = scalar ? 1 : tensor->rank,
+                                     .content = tensor->data,
+                                     .content_size = tensor->size};
     return write_entry(writing, &entry);
 }
 
-static enum model_code write_all(struct writing *writing, const struct model *model,
-                                 const struct model_state *state)
+/* Our last entry, and behind it MindSpore's trailer: over all before, ours included. */
+static enum model_code write_sums(struct writing *writing, bool crc_check)
 {
-    enum model_code code = write_block(writing, "", model->weights);
-    if (code == MODEL_OK) {
-        code = write_scalar(writing, "learning_rate", model->config.learning_rate);
-    }
-    if (code == MODEL_OK) {
-        code = write_scalar(writing, "momentum", model->config.momentum);
-    }
-    if (code == MODEL_OK) {
-        code = write_block(writing, "moments.", model->moments);
-    }
-    struct checkpoint_state_entries packed;
-    checkpoint_state_pack(&packed, state);
-    for (size_t i = 0; i < CHECKPOINT_STATE_ENTRIES && code == MODEL_OK; i++) {
-        code = write_entry(writing, &packed.entries[i]);
-    }
-    if (code == MODEL_OK) {
-        size_t size = 0;
-        uint8_t *sum = checkpoint_sum_pack(writing->chunks, writing->crc32, &size);
-        code = write_chunk(writing, sum, size);
+    size_t size = 0;
+    uint8_t *sum = checkpoint_sum_pack(writing->chunks, writing->crc32, &size);
+    enum model_code code = write_chunk(writing, sum, size);
+    if (code == MODEL_OK && crc_check) {
+        uint8_t trailer[CHECKPOINT_TRAILER_SIZE] = CHECKPOINT_TRAILER_MARK;
+        for (size_t i = 0; i < sizeof writing->crc32; i++) {
+            trailer[sizeof trailer - 1 - i] = (uint8_t)(writing->crc32 >> (8 * i));
+        }
+        code = atomic_file_write(&writing->file, trailer, sizeof trailer, writing->err);
     }
     return code;
 }
 
-enum model_code model_save(const struct model *model, const struct model_state *state,
-                           const char *path, struct model_error *err)
+enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
+                           const struct model_saving *saving, const char *path,
+                           struct model_error *err)
 {
     struct writing writing = {.file = ATOMIC_FILE_INIT, .err = err};
     enum model_code code = atomic_file_open(&writing.file, path, err);
+    for (size_t i = 0; i < count && code == MODEL_OK; i++) {
+        code = write_tensor(&writing, &tensors[i], saving->mindspore2);
+    }
     if (code == MODEL_OK) {
-        code = write_all(&writing, model, state);
+        code = write_sums(&writing, saving->crc_check);
     }
     if (code == MODEL_OK) {
         code = atomic_file_commit(&writing.file, err);
     }
     atomic_file_release(&writing.file);
     return code;
+}
+
+/* ---- a model as tensors ---------------------------------------------------------------------- */
+
+static struct model_tensor block_tensor(const char *name, const struct lenet_tensor *tensor,
+                                        const float *block)
+{
+    return (struct model_tensor){.name = name,
+                                 .type = "Float32",
+                                 .rank = tensor->rank,
+                                 .dims = tensor->dims,
+                                 .data = block + tensor->offset,
+                                 .size = tensor->count * sizeof(float)};
+}
+
+static void gather_optimizer(struct checkpoint_content *content, const struct model *model)
+{
+    static const char *const names[] = {"learning_rate", "momentum"};
+    content->scalars[0] = model->config.learning_rate;
+    content->scalars[1] = model->config.momentum;
+    for (size_t i = 0; i < 2; i++) {
+        content->tensors[content->count++] = (struct model_tensor){.name = names[i],
+                                                                   .type = "Float32",
+                                                                   .data = &content->scalars[i],
+                                                                   .size = sizeof(float)};
+    }
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        char *name = content->names[i];
+        snprintf(name, sizeof content->names[i], "moments.%s", lenet_tensors[i].name);
+        content->tensors[content->count++] = block_tensor(name, &lenet_tensors[i], model->moments);
+    }
+}
+
+void checkpoint_gather(struct checkpoint_content *content, const struct model *model,
+                       const struct model_state *state, bool weights_only)
+{
+    content->count = 0;
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        content->tensors[content->count++] =
+            block_tensor(lenet_tensors[i].name, &lenet_tensors[i], model->weights);
+    }
+    if (!weights_only) {
+        gather_optimizer(content, model);
+    }
+    if (!state) {
+        return;
+    }
+    checkpoint_state_pack(&content->state, state);
+    for (size_t i = 0; i < CHECKPOINT_STATE_ENTRIES; i++) {
+        const struct wire_entry *entry = &content->state.entries[i];
+        bool scalar = entry->rank == 1 && entry->dims[0] == 0;
+        content->tensors[content->count++] = (struct model_tensor){.name = entry->tag,
+                                                                   .type = entry->type,
+                                                                   .rank = scalar ? 0 : entry->rank,
+                                                                   .dims = entry->dims,
+                                                                   .data = entry->content,
+                                                                   .size = entry->content_size};
+    }
+}
+
+enum model_code model_save_as(const struct model *model, const struct model_state *state,
+                              const struct model_saving *saving, const char *path,
+                              struct model_error *err)
+{
+    struct checkpoint_content content;
+    checkpoint_gather(&content, model, state, saving->weights_only);
+    return saving->format == MODEL_FORMAT_SAFETENSORS
+               ? safetensors_write(content.tensors, content.count, saving->crc_check, path, err)
+               : ckpt_write(content.tensors, content.count, saving, path, err);
+}
+
+enum model_code model_save(const struct model *model, const struct model_state *state,
+                           const char *path, struct model_error *err)
+{
+    static const struct model_saving plain = {.format = MODEL_FORMAT_CKPT};
+    return model_save_as(model, state, &plain, path, err);
 }

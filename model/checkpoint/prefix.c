@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/checkpoint/safetensors.h"
 #include "model/model.h"
 
 #include "model/model_banned.h"
 
-static const char suffix[] = ".ckpt";
 static const char breakpoint_suffix[] = "_breakpoint.ckpt";
 
 enum {
@@ -19,6 +19,11 @@ static bool ends_with(const char *name, const char *end)
     size_t length = strlen(name);
     size_t end_length = strlen(end);
     return length >= end_length && strcmp(name + length - end_length, end) == 0;
+}
+
+bool model_is_checkpoint_name(const char *name)
+{
+    return ends_with(name, ".ckpt") || ends_with(name, SAFETENSORS_SUFFIX);
 }
 
 /* Python's isalpha for ASCII; a byte of a longer character counts as a letter, as most are. */
@@ -35,7 +40,7 @@ static bool is_letter(char c)
 static uint64_t next_number(const char *name, const char *prefix)
 {
     size_t length = strlen(prefix);
-    if (!ends_with(name, suffix) || ends_with(name, breakpoint_suffix) ||
+    if (!model_is_checkpoint_name(name) || ends_with(name, breakpoint_suffix) ||
         strncmp(name, prefix, length) != 0) {
         return 0;
     }
