@@ -17,9 +17,8 @@ void job_each_checkpoint(const char *folder, bool (*each)(void *context, const c
     }
     char path[JOB_PATH_MAX];
     for (const struct dirent *entry = readdir(listing); entry; entry = readdir(listing)) {
-        size_t length = strlen(entry->d_name);
-        if (length <= 5 || strcmp(entry->d_name + length - 5, ".ckpt") != 0 ||
-            entry->d_name[0] == '.' || !storage_join(path, sizeof path, folder, entry->d_name)) {
+        if (!model_is_checkpoint_name(entry->d_name) || entry->d_name[0] == '.' ||
+            !storage_join(path, sizeof path, folder, entry->d_name)) {
             continue;
         }
         if (!each(context, path)) {
@@ -110,8 +109,7 @@ static enum storage_code fetch_manifest(struct candidate *candidate, struct stor
     for (size_t i = 0; i < candidate->manifest.file_count; i++) {
         const struct manifest_file *file = &candidate->manifest.files[i];
         char path[JOB_PATH_MAX];
-        size_t length = strlen(file->name);
-        bool checkpoint = length > 5 && strcmp(file->name + length - 5, ".ckpt") == 0;
+        bool checkpoint = model_is_checkpoint_name(file->name);
         enum storage_code code = fetch_file(job, file, path, err);
         if (code && checkpoint) {
             return code;
