@@ -29,6 +29,25 @@ leave_upload() { # KEY NUMBER: so many there will be
 }
 
 expect 0 '' "$jobferry" mb s3://left
+
+# A copy that was killed goes on, and says how much was there.
+head -c 60000000 /dev/urandom >big
+"$jobferry" cp --part_size=5MiB --bandwidth_limit=20MiB big s3://left/big >/dev/null 2>&1 &
+writer=$!
+head=0
+for _ in $(seq 600); do
+  length=$(cat state/jobferry/*.journal 2>/dev/null | wc -c)
+  [ "$head" -gt 0 ] && [ "$length" -gt "$head" ] && break # a part was noted
+  head=$length
+  sleep 0.05
+done
+kill -9 "$writer"
+wait "$writer" 2>/dev/null
+expect 0 '"resumed": ?[1-9]' "$jobferry" cp --json --part_size=5MiB big s3://left/big
+"$jobferry" cat s3://left/big >back
+check "it is whole" same_bytes big back
+expect 0 '' "$jobferry" rm s3://left/big
+
 expect 0 '0 left-overs' "$jobferry" cleanup s3://left
 leave_upload 'deep/a b' 1
 leave_upload other 2

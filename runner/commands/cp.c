@@ -97,6 +97,7 @@ static void add_summary(struct storage_summary *sum, const struct storage_summar
 {
     sum->objects += one->objects;
     sum->bytes += one->bytes;
+    sum->resumed += one->resumed;
     sum->failed += one->failed;
     sum->skipped += one->skipped;
     sum->deleted += one->deleted;
