@@ -153,6 +153,13 @@ struct backend {
     enum storage_code (*upload_sync)(struct upload *upload, struct storage_error *err);
     void (*upload_suspend)(struct upload *upload);
 
+    /* The tag of a small object just read, as storage_get_tagged says; and as storage_put_if. */
+    void (*tag)(char tag[STORAGE_ETAG_MAX + 1], const struct storage_info *info, const void *data,
+                size_t size);
+    enum storage_code (*put_if)(struct storage *store, const char *key, const void *data,
+                                size_t size, const char *tag, char new_tag[STORAGE_ETAG_MAX + 1],
+                                struct storage_error *err);
+
     /* As storage_presign; NULL: nothing here has URLs of its own. */
     enum storage_code (*presign)(struct storage *store, const char *key, const char *method,
                                  int64_t expires_at, char *url, size_t size,
@@ -201,6 +208,17 @@ enum storage_code local_open(struct storage **store, const struct storage_config
                              struct storage_error *err);
 enum storage_code s3_open(struct storage **store, const struct storage_url *url,
                           const struct storage_config *config, struct storage_error *err);
+/* local/condition.c and s3/condition.c: the backends' tag and put_if. */
+void local_tag(char tag[STORAGE_ETAG_MAX + 1], const struct storage_info *info, const void *data,
+               size_t size);
+enum storage_code local_put_if(struct storage *store, const char *key, const void *data,
+                               size_t size, const char *tag, char new_tag[STORAGE_ETAG_MAX + 1],
+                               struct storage_error *err);
+void s3_tag(char tag[STORAGE_ETAG_MAX + 1], const struct storage_info *info, const void *data,
+            size_t size);
+enum storage_code s3_put_if(struct storage *base, const char *key, const void *data, size_t size,
+                            const char *tag, char new_tag[STORAGE_ETAG_MAX + 1],
+                            struct storage_error *err);
 /* storage_keys_expiry of an S3 store. */
 int64_t s3_keys_expiry(struct storage *store);
 /* storage_clock_offset and storage_probe_upload of an S3 store. */

@@ -382,6 +382,30 @@ enum storage_code storage_put(struct storage *store, const char *key, const void
                               enum storage_verified *verified, struct storage_error *err);
 
 /*
+ * A whole small object with a tag of its state: a store's ETag, a sum of a file's bytes. Where a
+ * store tells none, tag is "".
+ */
+enum storage_code storage_get_tagged(struct storage *store, const char *key, size_t size_max,
+                                     char **data, size_t *size, char tag[STORAGE_ETAG_MAX + 1],
+                                     struct storage_error *err);
+
+/*
+ * Writes a small object, of at most STORAGE_PUT_IF_MAX bytes, on a condition: tag NULL, that there
+ * is none; else that its state is still that of tag. new_tag, which may be tag's own memory, gets
+ * its tag. STORAGE_CHANGED: the condition does not hold, nothing was written. A failure that may
+ * hide a success (no answer came) is looked into: what is there and has these bytes was written.
+ *
+ * A store that does not know conditions ignores them, and writes, or refuses: STORAGE_USAGE. Only
+ * a try tells. Folders know them among the processes of one machine.
+ */
+enum storage_code storage_put_if(struct storage *store, const char *key, const void *data,
+                                 size_t size, const char *tag, char new_tag[STORAGE_ETAG_MAX + 1],
+                                 struct storage_error *err);
+enum {
+    STORAGE_PUT_IF_MAX = 1024 * 1024 /* bytes */
+};
+
+/*
  * Writes an object of unknown length from a descriptor, in parts, until its end. Nothing becomes
  * visible before the last byte is in. *size gets the number of bytes.
  */

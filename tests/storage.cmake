@@ -1,3 +1,5 @@
+jobferry_test(test_condition LIBS storage LABELS threads SOURCES scene.c scratch.c scripted_server.c)
+jobferry_test(test_condition_s3 MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_copy LIBS storage LABELS threads SOURCES copy_world.c fake_store.c scratch.c)
 jobferry_test(test_copy_faults LIBS storage LABELS threads
   SOURCES copy_world.c fake_store.c scratch.c scripted_server.c)
