@@ -367,6 +367,19 @@ enum exit_code access_resolve(struct access *access, const struct settings *sett
     return EXIT_DONE;
 }
 
+bool access_has_fixed_token(const struct access *access)
+{
+    const struct storage_access *storage = &access->storage;
+    const char *token = storage->session_token;
+    if (storage->keys.kind == STORAGE_KEYS_FILE) {
+        token =
+            storage->keys.section ? access->profile.session_token : access->obsutil.session_token;
+    } else if (storage->keys.kind != STORAGE_KEYS_GIVEN) {
+        return false;
+    }
+    return token && token[0];
+}
+
 void access_release(struct access *access)
 {
     storage_profile_release(&access->profile);

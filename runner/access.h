@@ -44,4 +44,7 @@ enum exit_code access_resolve(struct access *access, const struct settings *sett
                               enum side side, struct log *log);
 void access_release(struct access *access);
 
+/* Whether the keys come with a session token that nothing renews: given, or written in a file. */
+bool access_has_fixed_token(const struct access *access);
+
 #endif

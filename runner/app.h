@@ -31,6 +31,10 @@ struct place {
     struct storage_url url;
     struct storage *store;
     char text[STORAGE_PATH_MAX + 80]; /* the URL for messages */
+    struct {
+        char source[160];    /* for people: "profile 'x'", "nobody: --sign=none" */
+        bool is_fixed_token; /* a session token that nothing renews */
+    } keys;
 };
 
 /*

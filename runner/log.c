@@ -143,7 +143,10 @@ static enum exit_code print_failure(struct log *log, bool errors_json,
     pthread_mutex_lock(&log->lock);
     erase(log);
     snprintf(log->failure, sizeof log->failure, "%s", failure->message);
-    if (errors_json || log->json) {
+    snprintf(log->hint, sizeof log->hint, "%s", failure->hint ? failure->hint : "");
+    if (log->muted) {
+        /* whoever muted it tells of it */
+    } else if (errors_json || log->json) {
         json_t *error = json_pack("{ss si}", "code", failure->name, "exit", (int)failure->exit);
         set_text(error, "message", failure->message);
         set_text(error, "hint", failure->hint);

@@ -25,7 +25,9 @@ struct log {
     bool drawn;   /* a line without end stands on the terminal */
     char *warnings[LOG_WARNINGS_MAX];
     size_t warning_count;
+    bool muted;         /* failures are kept below, and not printed */
     char failure[2048]; /* the newest failure's message, "" while there is none */
+    char hint[320];     /* and what to try, or "" */
 };
 
 void log_init(struct log *log, bool json, bool verbose);

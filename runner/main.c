@@ -20,6 +20,10 @@ static const struct command commands[] = {
      "--server=http://127.0.0.1:9000"},
     {"train", FOR_TRAIN, command_train, "[--data_url=DIR] [options]",
      "trains LeNet5 on a local folder", "jobferry train --data_url=MNIST --epochs=4"},
+    {"check", FOR_CHECK, command_check,
+     "--data_url=URL --train_url=URL [options] [-- COMMAND [ARG...]]",
+     "says what would be wrong with such a run, and what to do about it; nothing is copied",
+     "jobferry check --data_url=s3://data/MNIST --train_url=s3://out/job1"},
     {"eval", FOR_EVAL, command_eval, "[--data_url=DIR] [--checkpoint=FILE]",
      "evaluates a checkpoint on the test images", "jobferry eval --data_url=MNIST"},
     {"infer", FOR_INFER, command_infer, "[--data_url=DIR] [--checkpoint=FILE]",
@@ -221,7 +225,7 @@ static int run_command(const struct command *command, int argc, char **argv)
             goto done;
         }
     }
-    if (!options_parse(arguments, command->bit, argc, words, command->bit == FOR_RUN, message,
+    if (!options_parse(arguments, command->bit, argc, words, (command->bit & FOR_RUN) != 0, message,
                        sizeof message)) {
         code = usage_error(message);
         goto done;

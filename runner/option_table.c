@@ -20,7 +20,7 @@ enum {
     FOR_KEEPING = FOR_MAKING | FOR_RUN, /* of what lies in a store for good */
     FOR_KEYED = FOR_KEEPING | FOR_CAT | FOR_STAT,
     FOR_ONE = FOR_CP | FOR_CAT | FOR_STAT | FOR_RM | FOR_PRESIGN,
-    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS | FOR_COMPLETION
+    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS | FOR_COMPLETION | FOR_CHECK
 };
 
 /* An option whose value is a text. */
@@ -560,7 +560,7 @@ const struct option options_table[] = {
     {.name = "json",
      .kind = OPTION_SWITCH,
      .offset = AT(json),
-     .commands = FOR_ALL & ~(unsigned)(FOR_RUN | FOR_CAT | FOR_COMPLETION),
+     .commands = FOR_ALL & ~(unsigned)(FOR_RUN | FOR_CAT | FOR_COMPLETION), /* check has it */
      .help = "results as JSON, one object a line"},
     {.name = "verbose",
      .kind = OPTION_SWITCH,

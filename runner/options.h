@@ -29,6 +29,7 @@ enum command_bit {
     FOR_DIGITS = 1 << 12,
     FOR_DU = 1 << 13,
     FOR_COMPLETION = 1 << 14,
+    FOR_CHECK = (1 << 15) | FOR_RUN, /* takes what run takes, and --json */
     FOR_MV = 1 << 20,
     FOR_PRESIGN = 1 << 21,
     FOR_SYNC = 1 << 22,

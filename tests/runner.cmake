@@ -19,6 +19,7 @@ function(program_test name)
 endfunction()
 
 program_test(test_bad_data)
+program_test(test_check MINIO)
 program_test(test_cleanup MINIO)
 program_test(test_cli)
 program_test(test_completion)
@@ -41,6 +42,7 @@ program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
 add_executable(hostile_store hostile_store.c)
 target_link_libraries(hostile_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 
+jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.c)
 jobferry_test(test_progress LIBS runner)
 
 # Rules of the tree, as tests.

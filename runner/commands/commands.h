@@ -31,6 +31,7 @@ command_fn command_mv;
 command_fn command_presign;
 command_fn command_run;
 command_fn command_train;
+command_fn command_check;
 command_fn command_eval;
 command_fn command_infer;
 command_fn command_ckpt_show;

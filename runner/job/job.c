@@ -60,8 +60,23 @@ static enum job_state step(struct job *job, enum job_state at)
                                     : state->failed;
 }
 
-static void job_release(struct job *job)
+struct job *job_new(struct app *app, bool has_remote)
 {
+    struct job *job = calloc(1, sizeof *job);
+    if (job) {
+        job->app = app;
+        job->settings = app->settings;
+        job->has_remote = has_remote;
+        job->trainer = &trainer_builtin;
+    }
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    if (!job) {
+        return;
+    }
     publisher_free(job->publisher);
     model_free(job->model);
     model_dataset_free(job->train_set);
@@ -70,23 +85,19 @@ static void job_release(struct job *job)
     report_free(job->report);
     place_close(&job->data);
     place_close(&job->train);
+    free(job);
 }
 
 enum exit_code job_main(struct app *app, bool has_remote)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct job *job = job_new(app, has_remote);
     if (!job) {
         return app_fail(app, EXIT_BUG, "begin: no memory");
     }
-    job->app = app;
-    job->settings = app->settings;
-    job->has_remote = has_remote;
-    job->trainer = &trainer_builtin;
     for (enum job_state at = STATE_INIT; at != STATE_END;) {
         at = step(job, at);
     }
     enum exit_code code = job->code;
-    job_release(job);
-    free(job);
+    job_free(job);
     return code;
 }

@@ -12,6 +12,7 @@
 #define RUNNER_JOB_H
 
 #include "runner/app.h"
+#include "runner/job/data_manifest.h"
 #include "runner/job/publish.h"
 #include "runner/job/report.h"
 #include "runner/job/runs.h"
@@ -51,6 +52,7 @@ struct job {
     char train_text[STORAGE_PATH_MAX + 80]; /* train_url, "" without */
     struct place data, train;
     struct remote remote;
+    struct data_manifest data_manifest; /* of data_url, before it was copied */
 
     struct model_dataset *train_set, *test_set; /* test_set NULL: the data has none */
     struct model *model;
@@ -70,6 +72,10 @@ struct job {
 
 /* `run` with remote, `train` without. */
 enum exit_code job_main(struct app *app, bool has_remote);
+
+/* A job before its first state; NULL without memory. And the end of one, in whatever state. */
+struct job *job_new(struct app *app, bool has_remote);
+void job_free(struct job *job); /* NULL is fine */
 
 /*
  * The states. Each returns EXIT_DONE, EXIT_PREEMPTED when it was told to stop (DRAIN tells of it,
