@@ -54,6 +54,20 @@ static void erase(struct log *log)
     }
 }
 
+void log_result(struct log *log, const char *line)
+{
+    char whole[LINE_MAX_BYTES];
+    pthread_mutex_lock(&log->lock);
+    erase(log);
+    printf("%s\n", line);
+    fflush(stdout);
+    int length = snprintf(whole, sizeof whole, "%s\n", line);
+    if (length > 0 && (size_t)length < sizeof whole) {
+        log_file_write(log->file, whole, (size_t)length);
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
 void log_draw(struct log *log, const char *line)
 {
     pthread_mutex_lock(&log->lock);
@@ -66,9 +80,27 @@ void log_draw(struct log *log, const char *line)
     pthread_mutex_unlock(&log->lock);
 }
 
+/* The line in the log's file: with the time, whatever the form on stderr. */
+static void file_line(const struct log *log, const char *level, const char *text)
+{
+    char now[32];
+    char line[LINE_MAX_BYTES + 64];
+    if (!log->file) {
+        return;
+    }
+    log_timestamp(now, sizeof now);
+    int length = snprintf(line, sizeof line, "%s %s: %s\n", now, level, text);
+    if ((size_t)length >= sizeof line) {
+        length = (int)sizeof line - 1;
+        line[length - 1] = '\n';
+    }
+    log_file_write(log->file, line, (size_t)length);
+}
+
 /* Called with the lock held. Text that is not UTF-8 (a file name) is shown escaped. */
 static void print_line(const struct log *log, const char *level, const char *text)
 {
+    file_line(log, level, text);
     if (!log->json) {
         fprintf(stderr, "%s%s%s\n", strcmp(level, "info") == 0 ? "" : level,
                 strcmp(level, "info") == 0 ? "" : ": ", text);
@@ -144,6 +176,7 @@ static enum exit_code print_failure(struct log *log, bool errors_json,
     erase(log);
     snprintf(log->failure, sizeof log->failure, "%s", failure->message);
     snprintf(log->hint, sizeof log->hint, "%s", failure->hint ? failure->hint : "");
+    file_line(log, "failure", failure->message);
     if (log->muted) {
         /* whoever muted it tells of it */
     } else if (errors_json || log->json) {

@@ -9,6 +9,7 @@
 #define RUNNER_LOG_H
 
 #include "runner/exit_codes.h"
+#include "runner/log_file.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,9 +21,10 @@ enum {
 
 struct log {
     pthread_mutex_t lock;
-    bool json;    /* --log_format=json */
-    bool verbose; /* --verbose: storage requests too */
-    bool drawn;   /* a line without end stands on the terminal */
+    bool json;             /* --log_format=json */
+    bool verbose;          /* --verbose: storage requests too */
+    bool drawn;            /* a line without end stands on the terminal */
+    struct log_file *file; /* borrowed; NULL: none. Has each line too, with its time */
     char *warnings[LOG_WARNINGS_MAX];
     size_t warning_count;
     bool muted;         /* failures are kept below, and not printed */
@@ -35,6 +37,9 @@ void log_release(struct log *log);
 
 void log_info(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of results: to stdout as it is, and into the file. */
+void log_result(struct log *log, const char *line);
 
 /*
  * Draws a line in place on the terminal that stderr is, where the next drawing or any other line

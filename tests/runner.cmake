@@ -42,8 +42,10 @@ program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
 add_executable(hostile_store hostile_store.c)
 target_link_libraries(hostile_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 
+jobferry_test(test_log_file LIBS runner LABELS threads SOURCES scratch.c)
 jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.c)
 jobferry_test(test_progress LIBS runner)
+jobferry_test(test_tee LIBS runner LABELS threads SOURCES scratch.c)
 
 # Rules of the tree, as tests.
 add_test(NAME check_includes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_includes.sh)

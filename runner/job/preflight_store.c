@@ -260,7 +260,7 @@ enum exit_code preflight_lock(struct preflight *preflight)
     const struct place *train = &preflight->train;
     const struct remote remote = {.store = train->store, .root = train->url.key};
     struct storage_error err = {0};
-    struct storage_info info;
+    struct storage_info info = {0};
     char *text = NULL;
     size_t size = 0;
     remote_key(&remote, key, ".jobferry/lock.json");
