@@ -98,17 +98,22 @@ struct model_config {
     float loss_scale;    /* > 0 */
     bool use_nesterov;
     unsigned threads; /* 0: the cores this process may use */
+    /* What computes the network: NULL or "auto" (the best of this machine), "avx512", "avx2",
+       "neon", "baseline", "reference". */
+    const char *kernels;
 };
 #define MODEL_CONFIG_INIT                                                             \
     {                                                                                 \
         .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,        \
-        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .threads = 0 \
+        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .threads = 0, \
+        .kernels = NULL \
     }
 
 /* LeNet5 of the lab with its optimizer state: 61,684 weights and as many moments, float32. */
 struct model;
 
-/* Weights are Normal(0.01) by seed, biases and moments 0. Bad values are MODEL_ARGUMENT. */
+/* Weights are Normal(0.01) by seed, biases and moments 0. Bad values, and kernels that this machine
+   cannot run, are MODEL_ARGUMENT. */
 enum model_code model_new(struct model **model, const struct model_config *config,
                           struct model_error *err);
 void model_free(struct model *model);
@@ -135,7 +140,7 @@ struct model_state {
     uint64_t seed;
     uint32_t batch_size;
     uint32_t data_crc32; /* model_dataset_crc32 of what it was trained on */
-    char kernels[16];    /* "reference", … */
+    char kernels[16];    /* "avx512", …, never "auto" */
 };
 
 /* ---- checkpoints ---------------------------------------------------------------------------- */
@@ -215,7 +220,7 @@ enum model_code model_save_as(const struct model *model, const struct model_stat
 enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
                            bool weights_only, struct model_error *err);
 
-/* What computes the network here, as model_state.kernels says it: "reference", … Static. */
+/* What computes the network here, as model_state.kernels says it. Static. */
 const char *model_kernels(const struct model *model);
 
 /* The learning rate in use (a loaded checkpoint brings its own), and setting it. */

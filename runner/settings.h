@@ -76,6 +76,7 @@ struct settings {
     bool use_nesterov;
     uint64_t seed;
     uint64_t threads;
+    const char *kernels;
     const char *device_target;
     const char *ckpt_name;
     bool drop_remainder;

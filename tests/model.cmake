@@ -7,6 +7,8 @@ jobferry_test(test_evaluate LIBS model ZLIB::ZLIB m LABELS model threads
   SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_format LIBS model LABELS model)
 jobferry_test(test_idx LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+jobferry_test(test_kernels LIBS model ZLIB::ZLIB m LABELS model threads
+  SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_layers LIBS model LABELS model)
 jobferry_test(test_lenet LIBS model LABELS model)
 jobferry_test(test_mindspore LIBS model m LABELS model SOURCES lab_fixture.c)

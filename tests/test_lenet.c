@@ -1,7 +1,7 @@
 /*
- * test_lenet.c - the whole network: its tensors, its initial values, and forward and backward
- * against an independent one in double precision, written as the lab writes it (relu, then
- * pooling; plain loops).
+ * test_lenet.c - the whole network: its tensors, its initial values, and forward and backward of
+ * every kernel this machine runs against an independent one in double precision, written as the
+ * lab writes it (relu, then pooling; plain loops).
  */
 #include "model/training/lenet.h"
 
@@ -16,6 +16,8 @@
 #include <cmocka.h>
 
 #include "model/base/random.h"
+#include "model/data/dataset.h"
+#include "model/kernels/kernels.h"
 #include "model/layers/gemm.h"
 
 /* ---- the independent network ------------------------------------------------------------------
@@ -106,7 +108,8 @@ static float parameters[LENET_PARAMETERS];
 static double wide[LENET_PARAMETERS];
 static float inputs[LENET_BLOCK * LENET_INPUTS];
 static uint8_t labels[LENET_BLOCK];
-static void *workspace;
+static uint8_t pixels[LENET_BLOCK][LENET_INPUTS];
+static const uint8_t *images[LENET_BLOCK];
 
 static int set_up(void **state)
 {
@@ -123,21 +126,42 @@ static int set_up(void **state)
             wide[at] = (double)parameters[at];
         }
     }
-    for (size_t i = 0; i < LENET_BLOCK * LENET_INPUTS; i++) {
-        inputs[i] = (float)random_normal(&random, 1.0);
-    }
     for (size_t i = 0; i < LENET_BLOCK; i++) {
+        for (size_t p = 0; p < LENET_INPUTS; p++) {
+            pixels[i][p] = (uint8_t)random_below(&random, 256);
+        }
+        images[i] = pixels[i];
         labels[i] = (uint8_t)random_below(&random, 10);
+        dataset_rescale(pixels[i], inputs + i * LENET_INPUTS);
     }
-    workspace = aligned_alloc(64, (lenet_reference.workspace_size + 63) / 64 * 64);
-    return workspace ? 0 : -1;
+    return 0;
 }
 
-static int tear_down(void **state)
+/* Zeroed, as lenet.h wants it. */
+static void *make_workspace(const struct lenet_kernels *kernels)
 {
-    (void)state;
-    free(workspace);
-    return 0;
+    size_t size = (kernels->workspace_size + 63) / 64 * 64;
+    void *workspace = aligned_alloc(64, size);
+    assert_non_null(workspace);
+    memset(workspace, 0, size);
+    return workspace;
+}
+
+/* The gradient of a block, for kernels whose slot and gradients held NaN before. */
+static double gradient_of(const struct lenet_kernels *kernels, size_t first, size_t count,
+                          float scale, float *gradients, void *workspace)
+{
+    void *slot = aligned_alloc(64, kernels->slot_size);
+    assert_non_null(slot);
+    memset(slot, 0xFF, kernels->slot_size);
+    memset(gradients, 0xFF, LENET_PARAMETERS * sizeof *gradients);
+    double loss =
+        kernels->train(parameters, images + first, labels + first, count, scale, slot, workspace);
+    for (size_t piece = 0; piece < kernels->pieces(); piece++) {
+        kernels->gather(slot, 1, piece, false, gradients);
+    }
+    free(slot);
+    return loss;
 }
 
 /* ---- tests ------------------------------------------------------------------------------------
@@ -199,20 +223,51 @@ static void initial_values_are_the_labs(void **state)
     assert_memory_not_equal(drawn, again, 150 * sizeof drawn[0]);
 }
 
+static void pieces_cover_the_parameters(void **state)
+{
+    (void)state;
+    for (size_t k = 0; kernels_here(k); k++) {
+        size_t offset = 0;
+        for (size_t i = 0; i < kernels_here(k)->pieces(); i++) {
+            struct lenet_piece piece = kernels_here(k)->piece(i);
+            assert_int_equal(piece.offset, offset);
+            offset += piece.count;
+        }
+        assert_int_equal(offset, LENET_PARAMETERS);
+    }
+}
+
 static void forward_equals_the_independent_network(void **state)
 {
     (void)state;
-    for (size_t count = 1; count <= LENET_BLOCK; count += 5) {
-        float logits[LENET_BLOCK * MODEL_CLASSES];
-        lenet_reference.forward(parameters, inputs, count, logits, workspace);
-        for (size_t i = 0; i < count; i++) {
-            double expected[10];
-            naive_forward(wide, inputs + i * LENET_INPUTS, expected);
-            for (size_t j = 0; j < 10; j++) {
-                assert_float_equal(logits[i * 10 + j], expected[j], 2e-5);
+    for (size_t k = 0; kernels_here(k); k++) {
+        void *workspace = make_workspace(kernels_here(k));
+        for (size_t count = LENET_BLOCK; count > 0; count -= count > 5 ? 5 : count) {
+            float logits[LENET_BLOCK * MODEL_CLASSES];
+            kernels_here(k)->forward(parameters, images, count, logits, workspace);
+            for (size_t i = 0; i < count; i++) {
+                double expected[10];
+                naive_forward(wide, inputs + i * LENET_INPUTS, expected);
+                for (size_t j = 0; j < 10; j++) {
+                    assert_float_equal(logits[i * 10 + j], expected[j], 2e-5);
+                }
             }
         }
+        free(workspace);
     }
+}
+
+/* d(loss)/d(parameter at) of the first count images, in double. */
+static double numeric_gradient(size_t at, size_t count)
+{
+    const double h = 1e-6;
+    double before = wide[at];
+    wide[at] = before + h;
+    double above = naive_loss(wide, inputs, labels, count);
+    wide[at] = before - h;
+    double below = naive_loss(wide, inputs, labels, count);
+    wide[at] = before;
+    return (above - below) / (2 * h);
 }
 
 static void gradient_equals_the_numeric_one(void **state)
@@ -220,65 +275,71 @@ static void gradient_equals_the_numeric_one(void **state)
     (void)state;
     enum {
         COUNT = 3,
-        PROBES = 12 /* of each tensor */
+        PROBES = 12, /* of each tensor */
+        KERNELS_MAX = 8
     };
-    static float gradients[LENET_PARAMETERS];
+    static float gradients[KERNELS_MAX][LENET_PARAMETERS];
     const float scale = 0.25f;
-    memset(gradients, 0xFF, sizeof gradients); /* NaN: what is not written shows */
-    double loss =
-        lenet_reference.train(parameters, inputs, labels, COUNT, scale, gradients, workspace);
-    assert_float_equal(loss, naive_loss(wide, inputs, labels, COUNT), 1e-4);
+    size_t kernels = 0;
+    for (; kernels_here(kernels); kernels++) {
+        void *workspace = make_workspace(kernels_here(kernels));
+        double loss =
+            gradient_of(kernels_here(kernels), 0, COUNT, scale, gradients[kernels], workspace);
+        assert_float_equal(loss, naive_loss(wide, inputs, labels, COUNT), 1e-4);
+        free(workspace);
+    }
     struct random random;
     random_init(&random, 9, 0);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         double largest = 0.0;
         for (size_t i = 0; i < lenet_tensors[t].count; i++) {
-            float gradient = gradients[lenet_tensors[t].offset + i];
-            assert_true(isfinite(gradient));
-            largest = fmax(largest, fabs((double)gradient));
+            for (size_t k = 0; k < kernels; k++) {
+                float gradient = gradients[k][lenet_tensors[t].offset + i];
+                assert_true(isfinite(gradient));
+                largest = fmax(largest, fabs((double)gradient));
+            }
         }
         assert_true(largest > 1e-3);
         for (size_t probe = 0; probe < PROBES; probe++) {
             size_t at = lenet_tensors[t].offset + random_below(&random, lenet_tensors[t].count);
-            const double h = 1e-6;
-            double before = wide[at];
-            wide[at] = before + h;
-            double above = naive_loss(wide, inputs, labels, COUNT);
-            wide[at] = before - h;
-            double below = naive_loss(wide, inputs, labels, COUNT);
-            wide[at] = before;
-            double numeric = (double)scale * (above - below) / (2 * h);
-            if (fabs(numeric - (double)gradients[at]) > 1e-4 * largest) {
-                fail_msg("%s[%zu]: %g, numerically %g", lenet_tensors[t].name,
-                         at - lenet_tensors[t].offset, (double)gradients[at], numeric);
+            double numeric = (double)scale * numeric_gradient(at, COUNT);
+            for (size_t k = 0; k < kernels; k++) {
+                if (fabs(numeric - (double)gradients[k][at]) > 1e-4 * largest) {
+                    fail_msg("%s, %s[%zu]: %g, numerically %g", kernels_here(k)->name,
+                             lenet_tensors[t].name, at - lenet_tensors[t].offset,
+                             (double)gradients[k][at], numeric);
+                }
             }
         }
     }
 }
 
-/* A block's gradient is the sum over its images, whatever lay in the workspace before. */
+/* A block's gradient is the sum over its images, whatever the workspace was used for before. */
 static void gradient_of_a_block_is_the_sum(void **state)
 {
     (void)state;
     static float whole[LENET_PARAMETERS];
     static float one[LENET_PARAMETERS];
     static double sum[LENET_PARAMETERS];
-    double loss =
-        lenet_reference.train(parameters, inputs, labels, LENET_BLOCK, 1.0f, whole, workspace);
-    memset(workspace, 0xFF, lenet_reference.workspace_size);
-    memset(sum, 0, sizeof sum);
-    for (size_t i = 0; i < LENET_BLOCK; i++) {
-        loss -= lenet_reference.train(parameters, inputs + i * LENET_INPUTS, labels + i, 1, 1.0f,
-                                      one, workspace);
+    for (size_t k = 0; kernels_here(k); k++) {
+        const struct lenet_kernels *kernels = kernels_here(k);
+        void *workspace = make_workspace(kernels);
+        double loss = gradient_of(kernels, 0, LENET_BLOCK, 1.0f, whole, workspace);
+        memset(sum, 0, sizeof sum);
+        for (size_t i = 0; i < LENET_BLOCK; i++) {
+            loss -= gradient_of(kernels, i, 1, 1.0f, one, workspace);
+            for (size_t p = 0; p < LENET_PARAMETERS; p++) {
+                sum[p] += (double)one[p];
+            }
+        }
+        assert_float_equal(loss, 0.0, 1e-4);
         for (size_t p = 0; p < LENET_PARAMETERS; p++) {
-            sum[p] += (double)one[p];
+            if (!(fabs(sum[p] - (double)whole[p]) <= 1e-4 * (1.0 + fabs(sum[p])))) {
+                fail_msg("%s, parameter %zu: %g, not %g", kernels->name, p, (double)whole[p],
+                         sum[p]);
+            }
         }
-    }
-    assert_float_equal(loss, 0.0, 1e-4);
-    for (size_t p = 0; p < LENET_PARAMETERS; p++) {
-        if (fabs(sum[p] - (double)whole[p]) > 1e-4 * (1.0 + fabs(sum[p]))) {
-            fail_msg("parameter %zu: %g, not %g", p, (double)whole[p], sum[p]);
-        }
+        free(workspace);
     }
 }
 
@@ -321,10 +382,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_fill_the_block_in_order),
         cmocka_unit_test(initial_values_are_the_labs),
+        cmocka_unit_test(pieces_cover_the_parameters),
         cmocka_unit_test(forward_equals_the_independent_network),
         cmocka_unit_test(gradient_equals_the_numeric_one),
         cmocka_unit_test(gradient_of_a_block_is_the_sum),
         cmocka_unit_test(random_numbers_are_the_published_ones),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, NULL);
 }

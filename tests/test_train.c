@@ -4,6 +4,7 @@
  */
 #include "training_fixture.h"
 
+#include "model/kernels/kernels.h"
 #include "model/training/optimizer.h"
 
 #include <math.h>
@@ -15,66 +16,79 @@ static void bits_do_not_depend_on_threads(void **state)
     (void)state;
     /* 16: one block; 33: an uneven rest; 200: more blocks than threads. */
     static const uint32_t batch_sizes[] = {1, 16, 32, 33, 200};
-    for (size_t b = 0; b < sizeof batch_sizes / sizeof batch_sizes[0]; b++) {
-        struct model *first = NULL;
-        for (unsigned threads = 1; threads <= 4; threads *= 2) {
-            struct model_config config = MODEL_CONFIG_INIT;
-            config.threads = threads;
-            config.batch_size = batch_sizes[b];
-            config.learning_rate = 0.05f;
-            struct model *model = training_model(&config);
-            training_run(model, NULL, batch_sizes[b] == 1 ? 1 : 2);
-            if (first) {
-                training_assert_same_bits(first, model);
-                model_free(model);
-            } else {
-                first = model;
+    for (size_t k = 0; kernels_here(k); k++) {
+        for (size_t b = 0; b < sizeof batch_sizes / sizeof batch_sizes[0]; b++) {
+            struct model *first = NULL;
+            for (unsigned threads = 1; threads <= 4; threads *= 2) {
+                struct model_config config = MODEL_CONFIG_INIT;
+                config.kernels = kernels_here(k)->name;
+                config.threads = threads;
+                config.batch_size = batch_sizes[b];
+                config.learning_rate = 0.05f;
+                struct model *model = training_model(&config);
+                training_run(model, NULL, batch_sizes[b] == 1 ? 1 : 2);
+                if (first) {
+                    training_assert_same_bits(first, model);
+                    model_free(model);
+                } else {
+                    first = model;
+                }
             }
+            model_free(first);
         }
-        model_free(first);
     }
 }
 
 /*
- * A batch of more blocks than gradients are held at once: the same as adding all its blocks in
- * their order, written out here.
+ * A batch of more blocks than are held at once: its gradient is that of all its blocks in their
+ * order, as if there were room for all of them.
  */
 static void rounds_of_a_large_batch_leave_no_trace(void **state)
 {
     (void)state;
     enum {
-        BATCH = (2 * LENET_ROUND + 3) * LENET_BLOCK - 5
+        BLOCKS = 2 * LENET_ROUND + 3,
+        BATCH = BLOCKS * LENET_BLOCK - 5
     };
     static uint32_t samples[BATCH];
-    static float inputs[LENET_BLOCK * LENET_INPUTS];
-    static float sum[LENET_PARAMETERS];
-    static float more[LENET_PARAMETERS];
     for (size_t i = 0; i < BATCH; i++) {
         samples[i] = (uint32_t)(i * 7 % TRAINING_COUNT);
     }
-    struct model *model = training_quick_model(2);
-    struct model *expected = training_quick_model(1);
-    double loss_sum = 0.0;
-    for (size_t start = 0; start < BATCH; start += LENET_BLOCK) {
-        size_t count = BATCH - start < LENET_BLOCK ? BATCH - start : LENET_BLOCK;
-        uint8_t labels[LENET_BLOCK];
-        for (size_t i = 0; i < count; i++) {
-            dataset_input(training_images, samples[start + i], inputs + i * LENET_INPUTS);
-            labels[i] = model_dataset_label(training_images, samples[start + i]);
+    for (size_t k = 0; kernels_here(k); k++) {
+        const struct lenet_kernels *kernels = kernels_here(k);
+        struct model_config config = MODEL_CONFIG_INIT;
+        config.threads = 2;
+        config.kernels = kernels->name;
+        struct model *model = training_model(&config);
+        struct model *expected = training_model(&config);
+        char *slots = aligned_alloc(64, BLOCKS * kernels->slot_size);
+        assert_non_null(slots);
+        double loss_sum = 0.0;
+        for (size_t block = 0; block < BLOCKS; block++) {
+            size_t start = block * LENET_BLOCK;
+            size_t count = BATCH - start < LENET_BLOCK ? BATCH - start : LENET_BLOCK;
+            const uint8_t *images[LENET_BLOCK];
+            uint8_t labels[LENET_BLOCK];
+            for (size_t i = 0; i < count; i++) {
+                images[i] = dataset_pixels(training_images, samples[start + i]);
+                labels[i] = model_dataset_label(training_images, samples[start + i]);
+            }
+            loss_sum += kernels->train(expected->weights, images, labels, count, 1.0f / BATCH,
+                                       slots + block * kernels->slot_size, expected->workspaces[0]);
         }
-        loss_sum += expected->kernels->train(expected->weights, inputs, labels, count, 1.0f / BATCH,
-                                             start ? more : sum, expected->benches[0]->workspace);
-        for (size_t p = 0; start && p < LENET_PARAMETERS; p++) {
-            sum[p] += more[p];
+        for (size_t piece = 0; piece < kernels->pieces(); piece++) {
+            kernels->gather(slots, BLOCKS, piece, false, expected->gradients);
         }
+        optimizer_step(&expected->config, LENET_PARAMETERS, expected->gradients, expected->moments,
+                       expected->weights);
+        float loss;
+        assert_true(blocks_train(model, training_images, samples, BATCH, &loss));
+        assert_float_equal(loss, loss_sum / BATCH, 1e-6);
+        training_assert_same_bits(model, expected);
+        free(slots);
+        model_free(model);
+        model_free(expected);
     }
-    optimizer_step(&expected->config, LENET_PARAMETERS, sum, expected->moments, expected->weights);
-    float loss;
-    assert_true(blocks_train(model, training_images, samples, BATCH, &loss));
-    assert_float_equal(loss, loss_sum / BATCH, 1e-6);
-    training_assert_same_bits(model, expected);
-    model_free(model);
-    model_free(expected);
 }
 
 static void two_and_two_epochs_are_four(void **state)
@@ -166,7 +180,7 @@ static void state_tells_what_was_trained(void **state)
     assert_int_equal(end.seed, 1);
     assert_int_equal(end.batch_size, 32);
     assert_int_equal(end.data_crc32, model_dataset_crc32(training_images));
-    assert_string_equal(end.kernels, "reference");
+    assert_string_equal(end.kernels, kernels_here(0)->name);
     /* What is done already is not done again. */
     struct model *before = training_quick_model(1);
     training_run(before, &start, 1);

@@ -21,13 +21,6 @@ enum {
 };
 
 /*
- * The lab's two Rescales in one, narrowed to float as MindSpore does: 1/255 and 0, then 1/0.3081
- * and -0.1307/0.3081 (the deviation and mean of MNIST's pixels).
- */
-static const float rescale = 0.0127282329f;
-static const float shift = -0.4242129326f;
-
-/*
  * The path of the split's images, in the given folder or else in its train/ or test/; folder gets
  * the one it was, for the labels.
  */
@@ -156,11 +149,15 @@ uint8_t model_dataset_label(const struct model_dataset *dataset, size_t i)
     return dataset->labels[i];
 }
 
-void dataset_input(const struct model_dataset *dataset, size_t i, float *out)
+const uint8_t *dataset_pixels(const struct model_dataset *dataset, size_t i)
 {
     assert(i < dataset->count);
-    const uint8_t *pixels = dataset->resized + i * INPUT_SIZE;
+    return dataset->resized + i * INPUT_SIZE;
+}
+
+void dataset_rescale(const uint8_t *pixels, float *out)
+{
     for (size_t p = 0; p < INPUT_SIZE; p++) {
-        out[p] = (float)pixels[p] * rescale + shift;
+        out[p] = (float)pixels[p] * DATASET_RESCALE + DATASET_SHIFT;
     }
 }

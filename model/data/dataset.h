@@ -11,6 +11,13 @@
 
 #include "model/model.h"
 
+/*
+ * The lab's two Rescales in one, narrowed to float as MindSpore does: 1/255 and 0, then 1/0.3081
+ * and -0.1307/0.3081 (the deviation and mean of MNIST's pixels).
+ */
+#define DATASET_RESCALE 0.0127282329f
+#define DATASET_SHIFT   (-0.4242129326f)
+
 struct model_dataset {
     size_t count;
     uint8_t *images;  /* [count][28][28] */
@@ -19,7 +26,9 @@ struct model_dataset {
     uint32_t crc32;   /* of images, then labels */
 };
 
-/* out[32][32] is image i, resized and rescaled: what the network sees. */
-void dataset_input(const struct model_dataset *dataset, size_t i, float *out);
+/* The resized bytes [32][32] of image i, borrowed; and out[32][32], the same rescaled: what the
+   network sees. */
+const uint8_t *dataset_pixels(const struct model_dataset *dataset, size_t i);
+void dataset_rescale(const uint8_t *pixels, float *out);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 #include "model/base/threads.h"
 #include "model/training/optimizer.h"
@@ -10,9 +9,7 @@
 #include "model/model_banned.h"
 
 enum {
-    /* Parameters a thread adds up and updates at a time: a few dozen pieces, all in cache. */
-    PIECE = 2048,
-    PIECES = (LENET_PARAMETERS + PIECE - 1) / PIECE
+    PIECES_MAX = 64
 };
 
 static size_t lesser(size_t a, size_t b)
@@ -28,9 +25,9 @@ static size_t blocks_of(size_t count)
 /* ---- training ------------------------------------------------------------------------------- */
 
 /*
- * A batch goes in rounds of at most LENET_ROUND blocks. Slot 0 of the gradients holds the sum so
- * far; the first round starts it with block 0, a later round's blocks take the slots from 1 on.
- * Either way the sum is ((block 0 + block 1) + block 2) + …, whatever the size of a round.
+ * A batch goes in rounds of at most LENET_ROUND blocks; the gradients of a later round are added to
+ * those of the rounds before. Every sum is over the blocks in their order, whatever the size of a
+ * round.
  */
 struct step {
     struct model *model;
@@ -38,54 +35,44 @@ struct step {
     const uint32_t *samples;
     size_t count;
     size_t first_block; /* of the round */
-    size_t first_slot;  /* 0 in the first round, else 1 */
-    size_t slots;       /* slots in use, slot 0 included */
+    size_t blocks;      /* of the round */
     bool is_last_round;
-    double losses[LENET_ROUND]; /* a slot's sum of losses */
-    bool is_finite[PIECES];
+    double losses[LENET_ROUND]; /* a block's sum of losses */
+    bool is_finite[PIECES_MAX];
 };
-
-static float *slot_of(const struct step *step, size_t slot)
-{
-    return step->model->gradients + slot * LENET_PARAMETERS;
-}
 
 static void train_block(void *context, size_t index, unsigned thread)
 {
     struct step *step = context;
-    struct lenet_bench *bench = step->model->benches[thread];
+    const struct model *model = step->model;
     size_t start = (step->first_block + index) * LENET_BLOCK;
     size_t count = lesser(LENET_BLOCK, step->count - start);
+    const uint8_t *images[LENET_BLOCK];
+    uint8_t labels[LENET_BLOCK];
     for (size_t i = 0; i < count; i++) {
         size_t sample = step->samples[start + i];
-        dataset_input(step->dataset, sample, bench->inputs + i * LENET_INPUTS);
-        bench->labels[i] = model_dataset_label(step->dataset, sample);
+        images[i] = dataset_pixels(step->dataset, sample);
+        labels[i] = model_dataset_label(step->dataset, sample);
     }
-    float scale = step->model->config.loss_scale / (float)step->count;
-    size_t slot = step->first_slot + index;
-    step->losses[slot] =
-        step->model->kernels->train(step->model->weights, bench->inputs, bench->labels, count,
-                                    scale, slot_of(step, slot), bench->workspace);
+    float scale = model->config.loss_scale / (float)step->count;
+    char *slot = (char *)model->slots + index * model->kernels->slot_size;
+    step->losses[index] = model->kernels->train(model->weights, images, labels, count, scale, slot,
+                                                model->workspaces[thread]);
 }
 
-/* Adds slots 1.. to slot 0 for one piece of the parameters; after the last round updates it. */
+/* Puts one piece of the gradient together; after the last round updates its parameters. */
 static void finish_piece(void *context, size_t index, unsigned thread)
 {
     (void)thread;
     struct step *step = context;
     struct model *model = step->model;
-    size_t start = index * PIECE;
-    size_t count = lesser(PIECE, LENET_PARAMETERS - start);
-    float *sum = slot_of(step, 0) + start;
-    for (size_t slot = 1; slot < step->slots; slot++) {
-        const float *more = slot_of(step, slot) + start;
-        for (size_t i = 0; i < count; i++) {
-            sum[i] += more[i];
-        }
-    }
+    model->kernels->gather(model->slots, step->blocks, index, step->first_block > 0,
+                           model->gradients);
     if (step->is_last_round) {
-        step->is_finite[index] = optimizer_step(&model->config, count, sum, model->moments + start,
-                                                model->weights + start);
+        struct lenet_piece piece = model->kernels->piece(index);
+        step->is_finite[index] =
+            optimizer_step(&model->config, piece.count, model->gradients + piece.offset,
+                           model->moments + piece.offset, model->weights + piece.offset);
     }
 }
 
@@ -94,25 +81,24 @@ bool blocks_train(struct model *model, const struct model_dataset *dataset, cons
 {
     assert(count >= 1);
     struct step step = {.model = model, .dataset = dataset, .samples = samples, .count = count};
+    size_t pieces = model->kernels->pieces();
+    assert(pieces <= PIECES_MAX);
     double loss_sum = 0.0;
-    for (size_t left = blocks_of(count); left > 0;) {
-        size_t blocks = lesser(left, LENET_ROUND - step.first_slot);
-        step.slots = step.first_slot + blocks;
-        workers_run(model->workers, train_block, &step, blocks);
-        for (size_t slot = step.first_slot; slot < step.slots; slot++) {
-            loss_sum += step.losses[slot];
+    for (size_t left = blocks_of(count); left > 0; left -= step.blocks) {
+        step.blocks = lesser(left, LENET_ROUND);
+        workers_run(model->workers, train_block, &step, step.blocks);
+        for (size_t i = 0; i < step.blocks; i++) {
+            loss_sum += step.losses[i];
         }
         *loss = (float)(loss_sum / (double)count);
-        step.is_last_round = left == blocks;
+        step.is_last_round = left == step.blocks;
         if (step.is_last_round && !isfinite(*loss)) {
             return false;
         }
-        workers_run(model->workers, finish_piece, &step, PIECES);
-        step.first_block += blocks;
-        step.first_slot = 1;
-        left -= blocks;
+        workers_run(model->workers, finish_piece, &step, pieces);
+        step.first_block += step.blocks;
     }
-    for (size_t i = 0; i < PIECES; i++) {
+    for (size_t i = 0; i < pieces; i++) {
         if (!step.is_finite[i]) {
             return false;
         }
@@ -134,15 +120,14 @@ static void forward_block(void *context, size_t index, unsigned thread)
 {
     struct inference *inference = context;
     struct model *model = inference->model;
-    struct lenet_bench *bench = model->benches[thread];
     size_t start = index * LENET_BLOCK;
     size_t count = lesser(LENET_BLOCK, inference->count - start);
+    const uint8_t *images[LENET_BLOCK];
     for (size_t i = 0; i < count; i++) {
-        dataset_input(inference->dataset, inference->first + start + i,
-                      bench->inputs + i * LENET_INPUTS);
+        images[i] = dataset_pixels(inference->dataset, inference->first + start + i);
     }
-    model->kernels->forward(model->weights, bench->inputs, count,
-                            inference->logits + start * MODEL_CLASSES, bench->workspace);
+    model->kernels->forward(model->weights, images, count,
+                            inference->logits + start * MODEL_CLASSES, model->workspaces[thread]);
 }
 
 void blocks_forward(struct model *model, const struct model_dataset *dataset, size_t first,

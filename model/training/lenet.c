@@ -46,6 +46,11 @@ struct lenet_parameters lenet_point(float *block)
     };
 }
 
+struct lenet_parameters lenet_point_at(const float *block)
+{
+    return lenet_point((float *)(uintptr_t)block);
+}
+
 void lenet_draw(float *block, uint64_t seed)
 {
     /* MindSpore 1.0's default of Conv2d and Dense: weight_init 'normal', bias_init 'zeros'. */

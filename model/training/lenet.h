@@ -48,6 +48,8 @@ struct lenet_parameters {
 
 /* Points the names into a block of LENET_PARAMETERS floats. */
 struct lenet_parameters lenet_point(float *block);
+/* The same for a block that is only read. */
+struct lenet_parameters lenet_point_at(const float *block);
 
 /*
  * Fills a block with the lab's initial values: weights Normal(0, 0.01), biases 0. Each tensor draws
@@ -55,42 +57,59 @@ struct lenet_parameters lenet_point(float *block);
  */
 void lenet_draw(float *block, uint64_t seed);
 
+/* A range of the block of parameters, in floats. */
+struct lenet_piece {
+    size_t offset;
+    size_t count;
+};
+
 /*
- * One way of computing the network; "reference" is im2col + sgemm. Every function works on one
- * block of 1 to LENET_BLOCK images and touches nothing but its workspace and outputs, so blocks
- * run on any thread.
+ * One way of computing the network; "reference" is im2col + sgemm. A step has two phases. In the
+ * first, blocks of 1 to LENET_BLOCK images go forward and back, on any thread, each leaving in its
+ * slot what the gradient needs of it. In the second, pieces of the gradient are put together from
+ * all slots, on any thread, each just before the optimizer takes it. Both touch nothing but their
+ * workspace and outputs, and every sum is over slots in their order.
+ *
+ * images[count] are resized bytes [32][32]; kernels rescale them (dataset.h).
  */
 struct lenet_kernels {
     const char *name;
-    size_t workspace_size; /* bytes of scratch a thread needs, 64-byte aligned */
+    size_t workspace_size; /* bytes of scratch a thread needs, zeroed, 64-byte aligned */
+    size_t slot_size;      /* bytes of a slot, a multiple of 64, aligned so */
 
-    /* logits[count][10] of inputs[count][32][32], already rescaled. */
-    void (*forward)(const float *parameters, const float *inputs, size_t count, float *logits,
-                    void *workspace);
+    /* The pieces cover the parameters without a gap. */
+    size_t (*pieces)(void);
+    struct lenet_piece (*piece)(size_t index);
+
+    /* logits[count][10]. */
+    void (*forward)(const float *parameters, const uint8_t *const *images, size_t count,
+                    float *logits, void *workspace);
 
     /*
-     * Forward and backward. Adds nothing: writes to gradients (LENET_PARAMETERS floats) the sum
-     * over the block of d(loss)/d(parameter), where loss is the block's sum of losses times scale
-     * (1/batch, times the loss scale). Returns the block's sum of losses, unscaled.
+     * Forward and backward; scale is 1/batch times the loss scale. Returns the block's sum of
+     * losses, unscaled.
      */
-    double (*train)(const float *parameters, const float *inputs, const uint8_t *labels,
-                    size_t count, float scale, float *gradients, void *workspace);
+    double (*train)(const float *parameters, const uint8_t *const *images, const uint8_t *labels,
+                    size_t count, float scale, void *slot, void *workspace);
+
+    /*
+     * Writes the piece's range of gradients[LENET_PARAMETERS]: the sum over the slots of
+     * d(loss · scale)/d(parameter); adds to what is there when add.
+     */
+    void (*gather)(const void *slots, size_t slot_count, size_t piece, bool add, float *gradients);
 };
 
 extern const struct lenet_kernels lenet_reference;
 
+/* logits[count][10] of inputs[count][32][32] that need not have been bytes, by lenet_reference. */
+void lenet_reference_logits(const float *parameters, const float *inputs, size_t count,
+                            float *logits, void *workspace);
+
 struct workers; /* threads.h */
 
-/* What one thread needs to work on a block. */
-struct lenet_bench {
-    float inputs[LENET_BLOCK * LENET_INPUTS];
-    uint8_t labels[LENET_BLOCK];
-    void *workspace; /* kernels->workspace_size bytes */
-};
-
 enum {
-    /* Blocks whose gradients are held at once: more of a batch go in further rounds, so memory is
-       bounded whatever the batch size. */
+    /* Blocks that are held at once: more of a batch go in further rounds, so memory is bounded
+       whatever the batch size. */
     LENET_ROUND = 16
 };
 
@@ -99,10 +118,11 @@ struct model {
     struct model_config config; /* learning_rate and momentum are the ones in use */
     const struct lenet_kernels *kernels;
     struct workers *workers;
-    struct lenet_bench **benches; /* one a thread */
-    float *weights;               /* [LENET_PARAMETERS] */
-    float *moments;               /* [LENET_PARAMETERS] */
-    float *gradients;             /* [LENET_ROUND][LENET_PARAMETERS] */
+    void **workspaces; /* one a thread */
+    void *slots;       /* [LENET_ROUND], what the blocks of a round leave */
+    float *weights;    /* [LENET_PARAMETERS] */
+    float *moments;    /* [LENET_PARAMETERS] */
+    float *gradients;  /* [LENET_PARAMETERS] of the last batch, times the loss scale */
 };
 
 #endif

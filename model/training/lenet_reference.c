@@ -10,7 +10,9 @@
 #include "model/training/lenet.h"
 
 #include <assert.h>
+#include <string.h>
 
+#include "model/data/dataset.h"
 #include "model/layers/layers.h"
 
 #include "model/model_banned.h"
@@ -30,6 +32,7 @@ enum {
 _Static_assert(COLUMNS >= 6 * 5 * 5 * 10 * 10, "one buffer serves both convolutions");
 
 struct workspace {
+    float inputs[LENET_BLOCK][LENET_INPUTS];
     /* Kept for the way back. */
     float pool1[LENET_BLOCK][POOL1];
     float pool2[LENET_BLOCK][POOL2];
@@ -98,29 +101,55 @@ static void backward(const struct lenet_parameters *w, const float *inputs, size
     }
 }
 
-/* The block of weights under its names; they are only read. */
-static struct lenet_parameters point_at(const float *parameters)
+/* ---- struct lenet_kernels ---------------------------------------------------------------------
+ */
+
+enum {
+    /* Parameters put together at a time: a few dozen pieces, all in cache. */
+    PIECE = 2048,
+    PIECES = (LENET_PARAMETERS + PIECE - 1) / PIECE
+};
+
+/* The block's gradients. */
+struct slot {
+    _Alignas(64) float gradients[LENET_PARAMETERS];
+};
+
+static void rescale(const uint8_t *const *images, size_t count, struct workspace *s)
 {
-    return lenet_point((float *)(uintptr_t)parameters);
+    for (size_t i = 0; i < count; i++) {
+        dataset_rescale(images[i], s->inputs[i]);
+    }
 }
 
-static void reference_forward(const float *parameters, const float *inputs, size_t count,
-                              float *logits, void *workspace)
+void lenet_reference_logits(const float *parameters, const float *inputs, size_t count,
+                            float *logits, void *workspace)
 {
-    struct lenet_parameters w = point_at(parameters);
+    struct lenet_parameters w = lenet_point_at(parameters);
     forward(&w, inputs, count, logits, workspace);
 }
 
-static double reference_train(const float *parameters, const float *inputs, const uint8_t *labels,
-                              size_t count, float scale, float *gradients, void *workspace)
+static void reference_forward(const float *parameters, const uint8_t *const *images, size_t count,
+                              float *logits, void *workspace)
 {
     struct workspace *s = workspace;
-    struct lenet_parameters w = point_at(parameters);
-    struct lenet_parameters d = lenet_point(gradients);
-    forward(&w, inputs, count, s->logits[0], s);
+    rescale(images, count, s);
+    lenet_reference_logits(parameters, s->inputs[0], count, logits, s);
+}
+
+static double reference_train(const float *parameters, const uint8_t *const *images,
+                              const uint8_t *labels, size_t count, float scale, void *to,
+                              void *workspace)
+{
+    struct workspace *s = workspace;
+    struct slot *slot = to;
+    struct lenet_parameters w = lenet_point_at(parameters);
+    struct lenet_parameters d = lenet_point(slot->gradients);
+    rescale(images, count, s);
+    forward(&w, s->inputs[0], count, s->logits[0], s);
     loss_forward(count, MODEL_CLASSES, s->logits[0], labels, s->losses);
     loss_backward(count, MODEL_CLASSES, s->logits[0], labels, scale, s->d_logits[0]);
-    backward(&w, inputs, count, &d, s);
+    backward(&w, s->inputs[0], count, &d, s);
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
         sum += s->losses[i];
@@ -128,9 +157,43 @@ static double reference_train(const float *parameters, const float *inputs, cons
     return sum;
 }
 
+static size_t reference_pieces(void)
+{
+    return PIECES;
+}
+
+static struct lenet_piece reference_piece(size_t index)
+{
+    size_t offset = index * PIECE;
+    size_t left = LENET_PARAMETERS - offset;
+    return (struct lenet_piece){offset, left < PIECE ? left : PIECE};
+}
+
+static void reference_gather(const void *from, size_t slot_count, size_t index, bool add,
+                             float *gradients)
+{
+    const struct slot *slots = from;
+    struct lenet_piece piece = reference_piece(index);
+    float *sum = gradients + piece.offset;
+    size_t slot = 0;
+    if (!add) {
+        memcpy(sum, slots[slot++].gradients + piece.offset, piece.count * sizeof *sum);
+    }
+    for (; slot < slot_count; slot++) {
+        const float *more = slots[slot].gradients + piece.offset;
+        for (size_t i = 0; i < piece.count; i++) {
+            sum[i] += more[i];
+        }
+    }
+}
+
 const struct lenet_kernels lenet_reference = {
     .name = "reference",
     .workspace_size = sizeof(struct workspace),
+    .slot_size = sizeof(struct slot),
+    .pieces = reference_pieces,
+    .piece = reference_piece,
     .forward = reference_forward,
     .train = reference_train,
+    .gather = reference_gather,
 };

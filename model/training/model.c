@@ -6,6 +6,7 @@
 
 #include "model/base/cores.h"
 #include "model/base/threads.h"
+#include "model/kernels/kernels.h"
 #include "model/layers/gemm.h"
 #include "model/model_error.h"
 #include "model/training/lenet.h"
@@ -77,42 +78,22 @@ static void *allocate(size_t size)
     return memory;
 }
 
-static struct lenet_bench *bench_new(size_t workspace_size)
-{
-    struct lenet_bench *bench = allocate(sizeof *bench);
-    if (!bench) {
-        return NULL;
-    }
-    bench->workspace = allocate(workspace_size);
-    if (!bench->workspace) {
-        free(bench);
-        return NULL;
-    }
-    return bench;
-}
-
-static void bench_free(struct lenet_bench *bench)
-{
-    if (bench) {
-        free(bench->workspace);
-        free(bench);
-    }
-}
-
 static enum model_code allocate_parts(struct model *model, struct model_error *err)
 {
     unsigned threads = model->config.threads;
-    model->benches = calloc(threads, sizeof(struct lenet_bench *));
-    for (unsigned i = 0; model->benches && i < threads; i++) {
-        model->benches[i] = bench_new(model->kernels->workspace_size);
-        if (!model->benches[i]) {
+    model->workspaces = calloc(threads, sizeof *model->workspaces);
+    for (unsigned i = 0; model->workspaces && i < threads; i++) {
+        model->workspaces[i] = allocate(model->kernels->workspace_size);
+        if (!model->workspaces[i]) {
             return model_fail(err, MODEL_BUG, "making the model: no memory for thread %u", i + 1);
         }
     }
+    model->slots = allocate(LENET_ROUND * model->kernels->slot_size);
     model->weights = allocate(LENET_PARAMETERS * sizeof(float));
     model->moments = allocate(LENET_PARAMETERS * sizeof(float));
-    model->gradients = allocate((size_t)LENET_ROUND * LENET_PARAMETERS * sizeof(float));
-    if (!model->benches || !model->weights || !model->moments || !model->gradients) {
+    model->gradients = allocate(LENET_PARAMETERS * sizeof(float));
+    if (!model->workspaces || !model->slots || !model->weights || !model->moments ||
+        !model->gradients) {
         return model_fail(err, MODEL_BUG, "making the model: no memory");
     }
     return MODEL_OK;
@@ -123,6 +104,10 @@ enum model_code model_new(struct model **out, const struct model_config *config,
 {
     *out = NULL;
     enum model_code code = check_config(config, err);
+    const struct lenet_kernels *kernels;
+    if (code == MODEL_OK) {
+        code = kernels_find(&kernels, config->kernels, err);
+    }
     if (code != MODEL_OK) {
         return code;
     }
@@ -131,7 +116,8 @@ enum model_code model_new(struct model **out, const struct model_config *config,
         return model_fail(err, MODEL_BUG, "making the model: no memory");
     }
     model->config = *config;
-    model->kernels = &lenet_reference;
+    model->config.kernels = kernels->name;
+    model->kernels = kernels;
     if (model->config.threads == 0) {
         model->config.threads = default_threads(config->batch_size);
     }
@@ -158,10 +144,11 @@ void model_free(struct model *model)
         return;
     }
     workers_free(model->workers);
-    for (unsigned i = 0; model->benches && i < model->config.threads; i++) {
-        bench_free(model->benches[i]);
+    for (unsigned i = 0; model->workspaces && i < model->config.threads; i++) {
+        free(model->workspaces[i]);
     }
-    free(model->benches);
+    free(model->workspaces);
+    free(model->slots);
     free(model->weights);
     free(model->moments);
     free(model->gradients);

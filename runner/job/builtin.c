@@ -26,6 +26,7 @@ struct model_config job_model_config(const struct settings *settings)
         .loss_scale = (float)settings->loss_scale,
         .use_nesterov = settings->use_nesterov,
         .threads = (unsigned)settings->threads,
+        .kernels = settings->kernels,
     };
 }
 

@@ -1,0 +1,74 @@
+#include "model/kernels/lanes.h"
+
+#include <string.h>
+
+#include "model/layers/layers.h"
+
+#include "model/model_banned.h"
+
+enum {
+    PIECE_ROWS = 8
+};
+
+static size_t pieces_of(const struct lenet_tensor *tensor)
+{
+    return tensor->rank == 2 ? ((size_t)tensor->dims[0] + PIECE_ROWS - 1) / PIECE_ROWS : 1;
+}
+
+size_t lanes_pieces(void)
+{
+    size_t count = 0;
+    for (size_t t = 0; t < LENET_TENSORS; t++) {
+        count += pieces_of(&lenet_tensors[t]);
+    }
+    return count;
+}
+
+struct lanes_piece lanes_piece_at(size_t index)
+{
+    size_t t = 0;
+    while (index >= pieces_of(&lenet_tensors[t])) {
+        index -= pieces_of(&lenet_tensors[t++]);
+    }
+    const struct lenet_tensor *tensor = &lenet_tensors[t];
+    if (tensor->rank != 2) {
+        return (struct lanes_piece){.tensor = t, .range = {tensor->offset, tensor->count}};
+    }
+    size_t row = index * PIECE_ROWS;
+    size_t left = (size_t)tensor->dims[0] - row;
+    size_t rows = left < PIECE_ROWS ? left : PIECE_ROWS;
+    size_t columns = (size_t)tensor->dims[1];
+    return (struct lanes_piece){
+        .tensor = t,
+        .row = row,
+        .rows = rows,
+        .range = {tensor->offset + row * columns, rows * columns},
+    };
+}
+
+struct lenet_piece lanes_piece(size_t index)
+{
+    return lanes_piece_at(index).range;
+}
+
+double lanes_loss(const float logits[CLASSES][LANES], const uint8_t *labels, size_t count,
+                  float scale, float d_logits[CLASSES][LANES])
+{
+    memset(d_logits, 0, sizeof(float[CLASSES][LANES]));
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        float row[CLASSES];
+        float d_row[CLASSES];
+        for (size_t j = 0; j < CLASSES; j++) {
+            row[j] = logits[j][i];
+        }
+        double loss;
+        loss_forward(1, CLASSES, row, &labels[i], &loss);
+        loss_backward(1, CLASSES, row, &labels[i], scale, d_row);
+        for (size_t j = 0; j < CLASSES; j++) {
+            d_logits[j][i] = d_row[j];
+        }
+        sum += loss;
+    }
+    return sum;
+}
