@@ -329,6 +329,7 @@ struct storage_entry {
 struct storage_listing {
     const char *prefix; /* borrowed until the opening returns */
     bool recursive;
+    bool whole; /* it will be read to its end: pages may be fetched ahead, several at once */
     enum storage_symlinks symlinks;
 };
 
@@ -336,9 +337,10 @@ struct storage_lister;
 
 /*
  * Lists what begins with prefix, in key order (bytes). Recursive gives objects only; otherwise
- * one level, prefixes included. A page at a time is held, whatever the number of objects. A local
- * prefix names a folder with or without its slash; an empty folder comes as "folder/", as folder
- * markers do in stores. Opening makes no request.
+ * one level, prefixes included. A page at a time is held, whatever the number of objects, and with
+ * `whole` at most 8 MiB of them. A local prefix names a folder with or without its slash; an empty
+ * folder comes as "folder/", as folder markers do in stores. Opening makes no request, unless
+ * `whole` has it begun in another thread.
  */
 enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
                                       const char *prefix, bool recursive,

@@ -92,7 +92,8 @@ static enum storage_code count_below(struct usage *usage, const char *prefix,
                                      struct storage_error *err)
 {
     struct storage_lister *lister = NULL;
-    enum storage_code code = storage_lister_open(&lister, usage->place->store, prefix, true, err);
+    const struct storage_listing listing = {.prefix = prefix, .recursive = true, .whole = true};
+    enum storage_code code = storage_lister_open_as(&lister, usage->place->store, &listing, err);
     while (!code) {
         struct storage_entry entry;
         code = storage_lister_next(lister, &entry, err);

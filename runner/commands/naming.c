@@ -146,7 +146,9 @@ static enum storage_code open_lister(struct naming *naming, const char *prefix, 
     if (recursive && feeds_itself(naming, prefix)) {
         return fail(err, STORAGE_USAGE, prefix, "the destination lies in what is to be copied");
     }
-    return storage_lister_open(&naming->lister, naming->view.source.store, prefix, recursive, err);
+    const struct storage_listing listing = {
+        .prefix = prefix, .recursive = recursive, .whole = true};
+    return storage_lister_open_as(&naming->lister, naming->view.source.store, &listing, err);
 }
 
 /* ---- words ---------------------------------------------------------------------------------- */

@@ -83,8 +83,9 @@ enum exit_code command_ls(struct app *app)
     if (code) {
         goto done;
     }
-    enum storage_code result =
-        storage_lister_open(&lister, place.store, place.url.key, app->settings->recursive, &err);
+    const struct storage_listing listing = {
+        .prefix = place.url.key, .recursive = app->settings->recursive, .whole = true};
+    enum storage_code result = storage_lister_open_as(&lister, place.store, &listing, &err);
     while (!result && !ferror(stdout)) {
         struct storage_entry entry;
         result = storage_lister_next(lister, &entry, &err);

@@ -83,8 +83,9 @@ static void remove_prefix(struct removal *removal, const struct place *place)
         fail(removal, app_fail(removal->app, EXIT_USAGE, "rm %s: it is too long", place->text));
         return;
     }
-    enum storage_code result =
-        storage_lister_open(&lister, place->store, *key ? prefix : "", true, &err);
+    const struct storage_listing listing = {
+        .prefix = *key ? prefix : "", .recursive = true, .whole = true};
+    enum storage_code result = storage_lister_open_as(&lister, place->store, &listing, &err);
     while (!result) {
         result = storage_lister_next(lister, &entry, &err);
         if (result || !entry.key) {

@@ -143,7 +143,7 @@ static enum storage_code feed(struct copy_engine *engine, const struct copy_rout
     struct storage_lister *lister = NULL;
     struct storage_entry entry;
     const struct storage_listing listing = {
-        .prefix = route->from, .recursive = true, .symlinks = engine->copy.symlinks};
+        .prefix = route->from, .recursive = true, .whole = true, .symlinks = engine->copy.symlinks};
     if (engine->copy.next) {
         return feed_items(engine, err);
     }

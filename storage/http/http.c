@@ -311,10 +311,14 @@ static void forget(CURL *easy)
 
 /* ---- lanes ---------------------------------------------------------------------------------- */
 
+static bool is_set(const atomic_bool *flag)
+{
+    return flag && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
 static bool is_stopped(const struct http *http, const struct http_request *request)
 {
-    return http->options.stop && !request->ignores_stop &&
-           atomic_load_explicit(http->options.stop, memory_order_relaxed);
+    return !request->ignores_stop && (is_set(http->options.stop) || is_set(request->stop));
 }
 
 static void lane_free(struct lane *lane)

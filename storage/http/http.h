@@ -56,6 +56,7 @@ struct http_request {
     unsigned deadline_ms;     /* of this one try; 0: none */
     unsigned stall_timeout_s; /* 0: that of the options */
     bool ignores_stop;        /* cleaning up after a stop: give it a deadline_ms */
+    const atomic_bool *stop;  /* of this request alone, beside that of the options; NULL: none */
 };
 
 /*

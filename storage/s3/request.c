@@ -57,7 +57,8 @@ static int64_t clock_ms(void)
 
 static bool is_stopped(const struct s3_store *store, const struct s3_request *request)
 {
-    return store->config.stop && !request->ignores_stop && atomic_load(store->config.stop);
+    return !request->ignores_stop && ((store->config.stop && atomic_load(store->config.stop)) ||
+                                      (request->stop && atomic_load(request->stop)));
 }
 
 static void sleep_ms(const struct s3_store *store, const struct s3_request *request, int64_t ms)
@@ -197,6 +198,7 @@ static enum storage_code send_once(struct s3_store *store, const struct attempt 
         .deadline_ms = deadline_ms,
         .stall_timeout_s = request->is_long ? LONG_STALLS * store->config.stall_timeout_s : 0,
         .ignores_stop = request->ignores_stop,
+        .stop = request->stop,
     };
     code = http_perform(store->http, &http, response, err);
     trace(store, request, &out, response, code, started);

@@ -34,6 +34,13 @@ enum s3_checksums {
     S3_CHECKSUMS_IGNORED
 };
 
+/* Whether a listing may begin behind any key; known after the second page of one read ahead. */
+enum s3_start_after {
+    S3_START_AFTER_UNKNOWN,
+    S3_START_AFTER_WORKS,
+    S3_START_AFTER_FAILS
+};
+
 struct s3_store {
     struct storage base;
     struct http *http;
@@ -51,6 +58,7 @@ struct s3_store {
     atomic_bool is_obs;          /* by its host, or by what it answered */
     atomic_bool is_found;        /* some request succeeded: the bucket exists */
     atomic_int checksums;        /* enum s3_checksums */
+    atomic_int start_after;      /* enum s3_start_after */
     atomic_int budget;           /* of retries, see request.c */
     _Atomic int64_t offset;      /* the store's clock minus ours, seconds */
     _Atomic int64_t seen_offset; /* the same by the newest good answer, right or not */
@@ -76,10 +84,11 @@ struct s3_request {
     bool (*read)(void *context, uint64_t offset, void *data, size_t size); /* see http_request */
     bool (*write)(void *context, uint64_t offset, const void *data, size_t size);
     void *context;
-    const char *sha256; /* of a body given by `read`, in hex */
-    bool error_in_200;  /* a 2xx answer may hold an error document (Complete, Copy) */
-    bool is_long;       /* the store may be silent for long while it works */
-    bool ignores_stop;  /* clean-up: one try, few seconds, also after a stop */
+    const char *sha256;      /* of a body given by `read`, in hex */
+    bool error_in_200;       /* a 2xx answer may hold an error document (Complete, Copy) */
+    bool is_long;            /* the store may be silent for long while it works */
+    bool ignores_stop;       /* clean-up: one try, few seconds, also after a stop */
+    const atomic_bool *stop; /* of this request alone, beside the store's; NULL: none */
 };
 
 /*

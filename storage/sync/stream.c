@@ -12,7 +12,7 @@ enum storage_code sync_stream_open(struct sync_stream *stream, enum storage_syml
                                    struct storage_error *err)
 {
     const struct storage_listing listing = {
-        .prefix = stream->prefix, .recursive = true, .symlinks = symlinks};
+        .prefix = stream->prefix, .recursive = true, .whole = true, .symlinks = symlinks};
     stream->name = "";
     return storage_lister_open_as(&stream->lister, stream->store, &listing, err);
 }
