@@ -155,7 +155,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     size_t from = *token                              ? strtoul(token, NULL, 10)
                   : *after && !options->ignores_after ? first_behind(options, after)
                                                       : first_behind(options, prefix);
-    from -= *after && options->goes_back && from > 0;
+    from -= *after && options->goes_back && from > 1 ? 2 : 0;
     const char *begins = from > 0 ? options->keys[from - 1] : "";
     arrive(server, *after != '\0',
            options->stall_after && strcmp(begins, options->stall_after) >= 0);

@@ -17,7 +17,7 @@ struct list_server_options {
     bool refuses_after;      /* 400 to it */
     const char *fail_after;  /* a page that begins behind this key is refused (403); NULL: none */
     const char *stall_after; /* such a page does not come before the finish; NULL: none */
-    bool goes_back;          /* start-after gives the key before it, too */
+    bool goes_back;          /* start-after gives keys before it, too */
     bool says_more;          /* the last page, too, and its token leads to itself */
     size_t gather; /* an answer waits for so many requests at once, once; 0: it does not */
 };
