@@ -21,9 +21,13 @@ enum exit_code {
     EXIT_CONFIG = 78,           /* configuration, or another job holds this train_url */
     EXIT_PREEMPTED_UNSAFE = 79, /* stopped, newest checkpoint not confirmed */
     EXIT_DIVERGED = 81,         /* NaN or Inf loss */
+    EXIT_TIME_LIMIT = 82,       /* --time_limit */
+    EXIT_NOT_EXECUTABLE = 126,  /* COMMAND cannot be executed, as a shell says it */
+    EXIT_NO_COMMAND = 127,      /* COMMAND is not there, likewise */
     EXIT_INTERRUPTED = 130,     /* Ctrl-C, as a shell says it */
     EXIT_PIPE = 141,            /* stdout's reader went away */
-    EXIT_TERMINATED = 143       /* SIGTERM to a storage command, likewise */
+    EXIT_TERMINATED = 143,      /* SIGTERM to a storage command, likewise */
+    EXIT_STOPPED = 256 /* within a job: a state was told to stop. What is safe decides the code */
 };
 
 enum exit_code exit_code_of_storage(enum storage_code code);

@@ -1,6 +1,7 @@
 /* main.c - picks the command, wires signals to two flags, and turns its code into the process's. */
 #include "runner/commands/commands.h"
 #include "runner/nearest.h"
+#include "runner/signals.h"
 #include "runner/version.h"
 
 #include <errno.h>
@@ -70,30 +71,7 @@ enum {
     COMMANDS = sizeof commands / sizeof commands[0]
 };
 
-static atomic_bool stop_flag;
-static atomic_bool stop_now_flag;
-static volatile sig_atomic_t signal_number;
 static const char late[] = "the deadline has passed: what is not done is left undone";
-
-/* The first signal asks for an orderly end, the second for one at once. */
-static void on_signal(int number)
-{
-    signal_number = number;
-    if (atomic_exchange(&stop_flag, true)) {
-        atomic_store(&stop_now_flag, true);
-    }
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGALRM, &action, NULL); /* --deadline */
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-}
 
 /*
  * Go programs, s5cmd and rclone among them, take HTTP_PROXY; curl takes only http_proxy, since a
@@ -237,8 +215,8 @@ static int run_command(const struct command *command, int argc, char **argv)
     }
     struct app app = {.arguments = arguments,
                       .settings = &arguments->settings,
-                      .stop = &stop_flag,
-                      .stop_now = &stop_now_flag,
+                      .stop = signals_stop(),
+                      .stop_now = signals_stop_now(),
                       .commands = commands,
                       .command_count = COMMANDS};
     log_init(&app.log, strcmp(arguments->settings.log_format, "json") == 0,
@@ -246,12 +224,12 @@ static int run_command(const struct command *command, int argc, char **argv)
     if (options_hide_secrets(argc, argv)) {
         log_warn(&app.log, "keys on the command line are visible to other users");
     }
-    alarm((unsigned)arguments->settings.deadline); /* 0: none */
+    signals_set_alarm(arguments->settings.deadline);
     code = (int)command->enter(&app);
-    if (code == EXIT_INTERRUPTED && signal_number == SIGALRM) {
+    if (code == EXIT_INTERRUPTED && signals_cause() == SIGALRM) {
         code = (int)app_fail(&app, EXIT_TRANSFER, "%s", late);
     }
-    if (code == EXIT_INTERRUPTED && signal_number == SIGTERM) {
+    if (code == EXIT_INTERRUPTED && signals_cause() == SIGTERM) {
         code = EXIT_TERMINATED;
     }
     log_release(&app.log);
@@ -292,7 +270,7 @@ int main(int argc, char **argv)
     if (!command) {
         return unknown_command(argv[1]);
     }
-    catch_signals();
+    signals_catch();
     adopt_proxy();
     return run_command(command, argc - 1 - used, argv + 1 + used);
 }

@@ -66,7 +66,7 @@ extern const struct option options_table[];
 extern const size_t options_count;
 
 enum {
-    OPTIONS_MAX = 128,
+    OPTIONS_MAX = 256,
     ARGUMENTS_MAX = 4096
 };
 

@@ -66,6 +66,19 @@ struct settings {
     bool make_bucket;
     uint64_t drain_timeout; /* seconds */
 
+    /* the job, and COMMAND */
+    uint64_t grace;      /* seconds */
+    uint64_t time_limit; /* seconds; 0: none */
+    uint64_t retries;
+    const char *preempt_signal;
+    const char *signal_scope;
+    bool append_urls;
+    bool pass_credentials;
+    struct text_list inputs;  /* NAME=URL */
+    struct text_list outputs; /* NAME=URL */
+    const char *termination_log;
+    const char *failure_file;
+
     /* the trainer */
     uint64_t epochs;
     uint64_t batch_size;

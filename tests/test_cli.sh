@@ -36,7 +36,6 @@ expect 64 'train_url is missing' env -u train_url "$jobferry" --data_url=x
 expect 64 'data_url is missing' "$jobferry" --train_url=x
 expect 64 '' "$jobferry" ls gs://bucket/key
 expect 64 '' "$jobferry" ls obs:/bucket/key
-expect 64 'COMMAND' "$jobferry" --data_url=x --train_url=y -- python main.py
 
 # Folders as stores.
 mkdir -p src/sub/deep && echo one >src/a && echo two >src/sub/b && : >src/sub/deep/empty && echo 'odd' >"src/ä +%.txt"

@@ -1,6 +1,9 @@
 /* train.c - `run` and `train`: the job's story with and without a train_url. */
 #include "runner/commands/commands.h"
+#include "runner/environment.h"
 #include "runner/job/job.h"
+
+#include <sys/prctl.h>
 
 #include "runner/runner_banned.h"
 
@@ -14,6 +17,10 @@ static enum exit_code no_words(struct app *app, const char *command)
 
 enum exit_code command_run(struct app *app)
 {
+    /* Other processes of this user could read our keys from /proc else. */
+    if (!environment_hide() || prctl(PR_SET_DUMPABLE, 0) != 0) {
+        return app_fail(app, EXIT_BUG, "hide the keys: no memory");
+    }
     return job_main(app, true);
 }
 

@@ -13,6 +13,7 @@ const struct trainer trainer_builtin = {
     .resume = builtin_resume,
     .run = builtin_run,
     .stop = builtin_stop,
+    .release = builtin_release,
 };
 
 struct model_config job_model_config(const struct settings *settings)
@@ -75,11 +76,6 @@ enum exit_code builtin_check(struct job *job)
                         "that framework's own script",
                         settings->device_target, settings->device_target);
     }
-    if (arguments->after_dashes_count > 0) {
-        return app_fail(app, EXIT_USAGE,
-                        "a COMMAND after '--' is not taken by this version: it runs the built-in "
-                        "trainer");
-    }
     if (settings->ckpt_name[0] == '\0' || strchr(settings->ckpt_name, '/') ||
         strlen(settings->ckpt_name) > PREFIX_MAX - 24) {
         return app_fail(app, EXIT_USAGE, "--ckpt_name must be a plain file name prefix, not '%s'",
@@ -124,4 +120,11 @@ enum exit_code builtin_open_data(struct job *job)
     report_dataset(job->report, job->data_text, job->staged_objects, job->staged_bytes,
                    model_dataset_crc32(job->train_set));
     return EXIT_DONE;
+}
+
+void builtin_release(struct job *job)
+{
+    model_free(job->model);
+    model_dataset_free(job->train_set);
+    model_dataset_free(job->test_set);
 }

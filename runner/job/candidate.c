@@ -151,7 +151,7 @@ static enum exit_code fetch_newer(struct candidate *candidate)
     }
 }
 
-enum exit_code candidate_find_newest(struct candidate *candidate)
+enum exit_code candidate_find_run(struct candidate *candidate)
 {
     struct job *job = candidate->job;
     struct storage_error err;
@@ -175,6 +175,16 @@ enum exit_code candidate_find_newest(struct candidate *candidate)
     candidate->attempt = record ? record->attempt : 0;
     if (!local_is_newer && latest.attempt > candidate->attempt) {
         candidate->attempt = latest.attempt;
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code candidate_find_newest(struct candidate *candidate)
+{
+    struct job *job = candidate->job;
+    enum exit_code code = candidate_find_run(candidate);
+    if (code || !candidate->run[0]) {
+        return code;
     }
     job_each_checkpoint(job->ckpt_dir, weigh_local, candidate);
     candidate->below = UINT64_MAX;

@@ -22,6 +22,9 @@ struct candidate {
     uint64_t below; /* cumulative steps that proved bad, and above, do not count */
 };
 
+/* Finds the newest run on record alone: run, finished and attempt. */
+enum exit_code candidate_find_run(struct candidate *candidate);
+
 /*
  * Finds the newest run on record, here and in the store, and its best checkpoint; what only the
  * store has is fetched into ckpt_dir. candidate->job is set, all else zero. No run, or a run

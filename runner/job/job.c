@@ -5,12 +5,13 @@
 #include "runner/job/job.h"
 #include "runner/job/trainer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runner/runner_banned.h"
 
 /*
- * Where each state leads: when it went well, when it was told to stop (EXIT_PREEMPTED), and when it
+ * Where each state leads: when it went well, when it was told to stop (EXIT_STOPPED), and when it
  * failed. Once something has begun, every way leads through DRAIN and FINALIZE, so that what was
  * saved goes out and a report is written whatever happened.
  */
@@ -31,12 +32,34 @@ static const struct state {
     [STATE_FINALIZE] = {"finalize", state_finalize, STATE_END, STATE_END, STATE_END},
 };
 
-/* The job's code after a state ended with code. */
-static enum exit_code settle(enum exit_code before, enum exit_code code)
+/* What a state's code means for the job's, and why. */
+static void settle(struct job *job, enum exit_code code)
 {
-    /* The first failure stays. But a stop is only the beginning of an end: how that went says more.
-     */
-    return before == EXIT_DONE || (before == EXIT_PREEMPTED && code != EXIT_DONE) ? code : before;
+    /* The first failure stays. A stop is only the beginning of an end: how that went says more. */
+    bool is_open = job->code == EXIT_DONE || job->code == EXIT_STOPPED;
+    if (is_open && code != EXIT_DONE) {
+        job->code = code;
+        copy_text(job->reason, sizeof job->reason, job->app->log.failure);
+    }
+}
+
+/*
+ * Leaves word of the end on the local disk: before DRAIN, which may take longer than we are given,
+ * and again when it is known how it went.
+ */
+static void tell_platform(struct job *job, enum job_state at)
+{
+    if (at == STATE_FINALIZE || at == STATE_DRAIN || job->code != EXIT_DONE) {
+        bool is_open = job->code == EXIT_STOPPED;
+        int code = is_open ? EXIT_PREEMPTED_UNSAFE : (int)job->code;
+        char message[sizeof job->reason + 64];
+        snprintf(message, sizeof message, "jobferry: exit code %d: %s\n", code,
+                 is_open ? "told to stop; whether the newest checkpoint is safe is not known yet"
+                 : job->code ? job->reason
+                             : "finished");
+        termination_write(&job->termination, job->settings->termination_log,
+                          job->settings->failure_file, code, message);
+    }
 }
 
 /* Does one state and returns the one that follows. */
@@ -45,19 +68,22 @@ static enum job_state step(struct job *job, enum job_state at)
     const struct state *state = &states[at];
     double began = clock_seconds();
     enum exit_code code = state->enter(job);
+    /* In these, nothing but the flag tells: RUN sees to it itself. */
     if (at < STATE_RUN && atomic_load(job->app->stop) &&
         (code == EXIT_DONE || code == EXIT_INTERRUPTED)) {
-        code = EXIT_PREEMPTED;
+        code = EXIT_STOPPED;
+    }
+    if (code == EXIT_STOPPED && state->stopped == STATE_END) {
+        code = app_fail(job->app, EXIT_PREEMPTED, "stopped on a signal before anything began");
     }
     if (job->report && at != STATE_FINALIZE) {
         bool stage = at == STATE_STAGE_IN;
         report_phase(job->report, state->name, clock_seconds() - began,
                      stage ? job->staged_bytes : 0, stage ? job->staged_objects : 0);
     }
-    job->code = settle(job->code, code);
-    return code == EXIT_DONE        ? state->next
-           : code == EXIT_PREEMPTED ? state->stopped
-                                    : state->failed;
+    settle(job, code);
+    tell_platform(job, at);
+    return code == EXIT_DONE ? state->next : code == EXIT_STOPPED ? state->stopped : state->failed;
 }
 
 struct job *job_new(struct app *app, bool has_remote)
@@ -67,7 +93,9 @@ struct job *job_new(struct app *app, bool has_remote)
         job->app = app;
         job->settings = app->settings;
         job->has_remote = has_remote;
-        job->trainer = &trainer_builtin;
+        job->trainer = app->arguments->after_dashes_count > 0 ? &trainer_command : &trainer_builtin;
+        job->child_output = -1;
+        job->child_errors = -1;
     }
     return job;
 }
@@ -78,9 +106,7 @@ void job_free(struct job *job)
         return;
     }
     publisher_free(job->publisher);
-    model_free(job->model);
-    model_dataset_free(job->train_set);
-    model_dataset_free(job->test_set);
+    job->trainer->release(job);
     runs_release(&job->runs);
     report_free(job->report);
     place_close(&job->data);

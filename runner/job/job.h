@@ -16,8 +16,10 @@
 #include "runner/job/publish.h"
 #include "runner/job/report.h"
 #include "runner/job/runs.h"
+#include "runner/job/termination.h"
 
-struct trainer; /* trainer.h */
+struct trainer;     /* trainer.h */
+struct command_job; /* command.h */
 
 enum {
     JOB_MEMORY = 64 * 1024 * 1024, /* bytes of part buffers, unless --max_memory says otherwise */
@@ -40,11 +42,16 @@ enum job_state {
 
 struct job {
     enum exit_code code; /* of the job so far */
+    char reason[2048];   /* for it */
+    struct termination termination;
+    bool by_command; /* it is COMMAND's own */
     const struct trainer *trainer;
     struct app *app;
     const struct settings *settings;
-    bool has_remote; /* false for `train` */
+    bool has_remote;    /* false for `train` */
+    int preempt_signal; /* 0: none but SIGTERM and SIGINT */
 
+    const char *data_url, *train_url; /* as given, wherever that was; NULL: nowhere */
     char data_dir[JOB_PATH_MAX];
     char ckpt_dir[JOB_PATH_MAX];
     char output_dir[JOB_PATH_MAX];
@@ -54,6 +61,8 @@ struct job {
     struct remote remote;
     struct data_manifest data_manifest; /* of data_url, before it was copied */
 
+    struct command_job *command;                /* command.h; NULL for the built-in trainer */
+    int child_output, child_errors;             /* descriptors that COMMAND writes to; -1: ours */
     struct model_dataset *train_set, *test_set; /* test_set NULL: the data has none */
     struct model *model;
 
@@ -90,6 +99,10 @@ enum exit_code state_run(struct job *job);
 enum exit_code state_stopping(struct job *job);
 enum exit_code state_drain(struct job *job);
 enum exit_code state_finalize(struct job *job);
+
+/* Copies a local folder below key; an absent or empty one is nothing to copy. */
+enum exit_code job_copy_out(struct job *job, const char *folder, const struct place *there,
+                            const char *key);
 
 /* A new run: its name, and a prefix for its checkpoints that overwrites nothing here or there. */
 enum exit_code run_begin(struct job *job);

@@ -50,16 +50,6 @@ enum exit_code preflight_fail_storage(struct preflight *preflight, struct storag
 
 /* ---- URLs ------------------------------------------------------------------------------------ */
 
-/* The environment's data_url or train_url, by the names that platforms use. */
-static const char *from_environment(const char *plain, const char *dls)
-{
-    const char *value = getenv(plain);
-    if (!value || !value[0]) {
-        value = getenv(dls);
-    }
-    return value && value[0] ? value : NULL;
-}
-
 static bool is_below(const struct storage_url *inner, const struct storage_url *outer)
 {
     if (inner->kind != outer->kind || strcmp(inner->bucket, outer->bucket) != 0) {
@@ -76,9 +66,10 @@ static bool is_below(const struct storage_url *inner, const struct storage_url *
 static enum exit_code open_data(struct preflight *preflight)
 {
     struct job *job = preflight->job;
-    const char *given = job->settings->data_url ? job->settings->data_url
-                        : job->has_remote       ? from_environment("data_url", "DLS_DATA_URL")
-                                                : job->data_dir;
+    const char *given = job->data_url;
+    if (!given && job->command) {
+        return EXIT_DONE; /* it may need none */
+    }
     if (!given) {
         return app_fail(job->app, EXIT_USAGE,
                         "--data_url is missing: where the dataset comes from");
@@ -96,8 +87,7 @@ static enum exit_code open_data(struct preflight *preflight)
 static enum exit_code open_train(struct preflight *preflight)
 {
     struct job *job = preflight->job;
-    const char *given = job->settings->train_url ? job->settings->train_url
-                                                 : from_environment("train_url", "DLS_TRAIN_URL");
+    const char *given = job->train_url;
     if (!given) {
         return app_fail(job->app, EXIT_USAGE, "--train_url is missing: where checkpoints go");
     }
@@ -121,12 +111,12 @@ static enum exit_code check_urls(struct preflight *preflight)
     }
     const struct storage_url *data = &preflight->data.url;
     const struct storage_url *train = &preflight->train.url;
-    if (!code && (is_below(train, data) || is_below(data, train))) {
+    if (!code && job->data_url && (is_below(train, data) || is_below(data, train))) {
         code = app_fail(job->app, EXIT_CONFIG, "data_url %s and train_url %s overlap",
                         job->data_text, job->train_text);
     }
-    snprintf(preflight->note, sizeof preflight->note, "from %.900s to %.900s", job->data_text,
-             job->train_text);
+    snprintf(preflight->note, sizeof preflight->note, "from %.900s to %.900s",
+             job->data_url ? job->data_text : "nowhere", job->train_text);
     return code;
 }
 

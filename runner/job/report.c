@@ -181,14 +181,14 @@ void report_checkpoints(struct report *report, const struct publication *publica
                                   "newest_confirmed_step", (json_int_t)confirmed));
 }
 
-void report_exit(struct report *report, enum exit_code code, const char *reason)
+void report_exit(struct report *report, enum exit_code code, const char *by, const char *reason)
 {
     char now[32];
     log_timestamp(now, sizeof now);
     json_object_set_new(report->root, "ended", json_string(now));
     json_object_set_new(
         report->root, "exit",
-        json_pack("{si ss so}", "code", (int)code, "by", "runner", "reason", json_text(reason)));
+        json_pack("{si ss so}", "code", (int)code, "by", by, "reason", json_text(reason)));
 }
 
 char *report_text(const struct report *report, const struct log *log)

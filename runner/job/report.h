@@ -29,8 +29,8 @@ void report_epoch(struct report *report, uint64_t epoch, double loss, double acc
 void report_metrics(struct report *report, const struct model_metrics *metrics);
 void report_checkpoints(struct report *report, const struct publication *publications, size_t count,
                         uint64_t newest_local_step);
-/* How it ended: the exit code, by "runner", and why in a sentence. */
-void report_exit(struct report *report, enum exit_code code, const char *reason);
+/* How it ended: the exit code, by whose ("runner" or "command"), and why in a sentence. */
+void report_exit(struct report *report, enum exit_code code, const char *by, const char *reason);
 
 /* The whole as JSON text, malloc'ed, with the log's warnings; NULL without memory. */
 char *report_text(const struct report *report, const struct log *log);

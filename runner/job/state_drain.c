@@ -1,5 +1,8 @@
 /* state_drain.c - DRAIN: waits until what was saved is in the store. */
 #include "runner/job/job.h"
+#include "runner/signals.h"
+
+#include <signal.h>
 
 #include "runner/runner_banned.h"
 
@@ -16,16 +19,24 @@ static bool drain(struct job *job)
     return confirmed;
 }
 
+/* Told when it is known what is safe. */
+static enum exit_code tell_stop(struct job *job)
+{
+    bool is_late = signals_cause() == SIGALRM;
+    return app_fail(job->app, is_late ? EXIT_TIME_LIMIT : EXIT_PREEMPTED,
+                    "stopped %s%s%s; run the same command again to go on",
+                    is_late ? "at --time_limit" : "on a signal",
+                    job->newest[0] ? "; the newest checkpoint is " : "", job->newest);
+}
+
 enum exit_code state_drain(struct job *job)
 {
-    bool preempted = job->code == EXIT_PREEMPTED;
     if (!drain(job)) {
-        return app_fail(job->app, preempted ? EXIT_PREEMPTED_UNSAFE : EXIT_TRANSFER,
-                        "%s is not confirmed in %s; it is on the local disk", job->newest,
-                        job->train_text);
+        enum exit_code code = signals_cause() == 0         ? EXIT_TRANSFER
+                              : signals_cause() == SIGALRM ? EXIT_TIME_LIMIT
+                                                           : EXIT_PREEMPTED_UNSAFE;
+        return app_fail(job->app, code, "%s is not confirmed in %s; it is on the local disk",
+                        job->newest, job->train_text);
     }
-    return preempted ? app_fail(job->app, EXIT_PREEMPTED,
-                                "stopped on a signal%s%s; run the same command again to go on",
-                                job->newest[0] ? "; the newest checkpoint is " : "", job->newest)
-                     : EXIT_DONE;
+    return job->code == EXIT_STOPPED ? tell_stop(job) : EXIT_DONE;
 }

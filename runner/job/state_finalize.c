@@ -1,5 +1,6 @@
 /* state_finalize.c - FINALIZE: output, records and the report, whatever came before. */
 #include "runner/job/job.h"
+#include "runner/job/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,25 +27,22 @@ static enum exit_code mark_finished(struct job *job)
     return EXIT_DONE;
 }
 
-/* Copies output_dir out; an absent or empty folder is nothing to copy. */
-static enum exit_code copy_output(struct job *job)
+enum exit_code job_copy_out(struct job *job, const char *folder, const struct place *there,
+                            const char *key)
 {
     struct stat status;
-    if (!job->train.store || stat(job->output_dir, &status) != 0) {
+    if (stat(folder, &status) != 0) {
         return EXIT_DONE;
     }
     struct place here = {0};
-    enum exit_code code =
-        place_open(&here, job->app, SIDE_DATA, job->output_dir, job->app->stop_now, 0);
+    enum exit_code code = place_open(&here, job->app, SIDE_DATA, folder, job->app->stop_now, 0);
     if (code) {
         return code;
     }
-    char key[STORAGE_PATH_MAX];
-    remote_key(&job->remote, key, "output/");
     struct storage_copy copy = {
         .source = here.store,
         .source_key = here.url.key,
-        .destination = job->train.store,
+        .destination = there->store,
         .destination_key = key,
         .recursive = true,
         .stop = job->app->stop_now,
@@ -56,6 +54,16 @@ static enum exit_code copy_output(struct job *job)
     place_close(&here);
     return result == STORAGE_OK || result == STORAGE_NOT_FOUND ? EXIT_DONE
                                                                : app_fail_storage(job->app, &err);
+}
+
+/* What is to be kept besides checkpoints: output_dir, and what the trainer has of its own. */
+static enum exit_code copy_output(struct job *job)
+{
+    char key[STORAGE_PATH_MAX];
+    remote_key(&job->remote, key, "output/");
+    enum exit_code code = job_copy_out(job, job->output_dir, &job->train, key);
+    enum exit_code finished = job->trainer->finish ? job->trainer->finish(job) : EXIT_DONE;
+    return code ? code : finished;
 }
 
 /* report.json beside the checkpoints and, with a train_url, there and under log/. */
@@ -120,7 +128,10 @@ enum exit_code state_finalize(struct job *job)
         enum exit_code copied = copy_output(job);
         code = code ? code : copied;
     }
-    report_exit(job->report, code, code == EXIT_DONE ? "finished" : job->app->log.failure);
+    report_exit(job->report, code, job->by_command ? "command" : "runner",
+                code == EXIT_DONE ? "finished"
+                : job->code       ? job->reason
+                                  : job->app->log.failure);
     enum exit_code written = write_report(job);
     return code ? code : written;
 }

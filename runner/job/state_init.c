@@ -1,7 +1,11 @@
 /* state_init.c - INIT: local folders, and the report that everything after will be told in. */
+#include "runner/job/command_line.h"
 #include "runner/job/job.h"
+#include "runner/signals.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/runner_banned.h"
@@ -27,9 +31,66 @@ void job_folders(const struct settings *settings, char *data_dir, char *ckpt_dir
     }
 }
 
+/* What signals mean for this job, and how long an end may take. */
+static enum exit_code init_signals(struct job *job)
+{
+    const struct settings *settings = job->settings;
+    if (settings->preempt_signal) {
+        job->preempt_signal = signals_parse(settings->preempt_signal);
+        if (!job->preempt_signal || job->preempt_signal == SIGKILL ||
+            job->preempt_signal == SIGSTOP) {
+            return app_fail(job->app, EXIT_USAGE,
+                            "--preempt_signal takes a signal's name, as USR1, not '%s'",
+                            settings->preempt_signal);
+        }
+        signals_add_stop(job->preempt_signal);
+    }
+    signals_set_grace((unsigned)settings->grace);
+    signals_set_alarm(settings->time_limit);
+    return EXIT_DONE;
+}
+
+/* The environment's data_url or train_url, by the names that platforms use. */
+static const char *from_environment(const char *plain, const char *dls)
+{
+    const char *value = getenv(plain);
+    if (!value || !value[0]) {
+        value = getenv(dls);
+    }
+    return value && value[0] ? value : NULL;
+}
+
+/* A flag, the environment, what a platform put behind COMMAND: the first that is there. */
+static void init_urls(struct job *job)
+{
+    const struct settings *settings = job->settings;
+    const char *data = from_environment("data_url", "DLS_DATA_URL");
+    const char *train = from_environment("train_url", "DLS_TRAIN_URL");
+    if (!job->has_remote) {
+        job->data_url = settings->data_url ? settings->data_url : job->data_dir;
+        return;
+    }
+    if (job->app->arguments->after_dashes_count > 0) {
+        unsigned taken = command_line_adopt(job->app->arguments, settings->data_url || data,
+                                            settings->train_url || train);
+        if (taken) {
+            log_info(&job->app->log, "%s%s%s after '--' %s taken as jobferry's own",
+                     taken & 1 ? "data_url" : "", taken == 3 ? " and " : "",
+                     taken & 2 ? "train_url" : "", taken == 3 ? "are" : "is");
+        }
+    }
+    job->data_url = settings->data_url ? settings->data_url : data;
+    job->train_url = settings->train_url ? settings->train_url : train;
+}
+
 enum exit_code state_init(struct job *job)
 {
+    enum exit_code code = init_signals(job);
+    if (code) {
+        return code;
+    }
     job_folders(job->settings, job->data_dir, job->ckpt_dir, job->output_dir);
+    init_urls(job);
     job->report = report_new(job->app->arguments);
     return job->report ? EXIT_DONE : app_fail(job->app, EXIT_BUG, "begin: no memory");
 }

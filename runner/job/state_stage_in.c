@@ -56,7 +56,7 @@ static enum exit_code copy_data_in(struct job *job)
     job->staged_bytes = summary.bytes;
     job->staged_objects = summary.objects;
     if (result == STORAGE_STOPPED) {
-        return app_fail(app, EXIT_PREEMPTED, "stopped on a signal while staging in");
+        return EXIT_STOPPED;
     }
     if (result) {
         return summary.failed ? exit_code_of_storage(result) : app_fail_storage(app, &err);
@@ -70,6 +70,9 @@ static enum exit_code copy_data_in(struct job *job)
 
 enum exit_code state_stage_in(struct job *job)
 {
+    if (!job->data_url) {
+        return job->trainer->open_data(job);
+    }
     if (job->data.url.kind == STORAGE_LOCAL) {
         snprintf(job->data_dir, sizeof job->data_dir, "%s", job->data.url.key);
         if (job->has_remote) {

@@ -15,6 +15,7 @@ enum exit_code state_validate(struct job *job)
 {
     enum exit_code code = preflight_run(job, false, warn, job);
     /* Staging in may take as long as it needs. */
-    return code ? code
-                : place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0);
+    return code || !job->data_url
+               ? code
+               : place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0);
 }

@@ -136,7 +136,7 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
         publish(watch, watch->pending, &watch->pending_state, (double)NAN, (double)NAN);
     }
     if (code == MODEL_STOPPED) {
-        return EXIT_PREEMPTED;
+        return EXIT_STOPPED;
     }
     if (code) {
         enum exit_code failure = app_fail_model(job->app, err);

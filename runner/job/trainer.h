@@ -15,13 +15,16 @@ struct trainer {
     enum exit_code (*open_data)(struct job *job);
     /* RESUME: chooses job->run, attempt, prefix and start, and brings the checkpoint here. */
     enum exit_code (*resume)(struct job *job);
-    /* RUN: trains until the end, a failure, or a stop: EXIT_PREEMPTED, without a word. */
+    /* RUN: trains until the end, a failure, or a stop: EXIT_STOPPED, without a word. */
     enum exit_code (*run)(struct job *job);
     /* STOPPING: brings what run left to a good end, soon. */
     enum exit_code (*stop)(struct job *job);
+    /* FINALIZE: what it has besides checkpoints and output_dir. NULL: nothing. */
+    enum exit_code (*finish)(struct job *job);
+    void (*release)(struct job *job);
 };
 
-extern const struct trainer trainer_builtin;
+extern const struct trainer trainer_builtin, trainer_command;
 
 /* The built-in trainer's parts: builtin.c, resume.c, train.c. */
 enum exit_code builtin_check(struct job *job);
@@ -29,5 +32,6 @@ enum exit_code builtin_open_data(struct job *job);
 enum exit_code builtin_resume(struct job *job);
 enum exit_code builtin_run(struct job *job);
 enum exit_code builtin_stop(struct job *job);
+void builtin_release(struct job *job);
 
 #endif

@@ -1,0 +1,107 @@
+#include "runner/job/processes.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/runner_banned.h"
+
+enum {
+    ENVIRONMENT_MAX = 4 * 1024 * 1024 /* bytes looked through; the kernel's limit is about 6 MiB */
+};
+
+/* Reads what a file of /proc holds, at most size - 1 bytes, and ends it with NUL; -1: cannot. */
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t used = 0;
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0 && used + 1 < size) {
+        got = read(fd, text + used, size - 1 - used);
+        used += got > 0 ? (size_t)got : 0;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[used] = '\0';
+    return got < 0 ? -1 : (ssize_t)used;
+}
+
+bool process_read(struct process *process, pid_t pid)
+{
+    char path[64];
+    char text[1024];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    if (read_file(path, text, sizeof text) <= 0) {
+        return false;
+    }
+    /* The name stands in parentheses and may hold any character, those too. */
+    const char *rest = strrchr(text, ')');
+    int parent = 0;
+    int group = 0;
+    int session = 0;
+    memset(process, 0, sizeof *process);
+    if (!rest || sscanf(rest + 1,
+                        " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+                        "%llu",
+                        &process->state, &parent, &group, &session, &process->start_time) != 5) {
+        return false;
+    }
+    process->pid = pid;
+    process->parent = parent;
+    process->group = group;
+    process->session = session;
+    return true;
+}
+
+void processes_each(void (*each)(void *context, const struct process *process), void *context)
+{
+    DIR *listing = opendir("/proc");
+    if (!listing) {
+        return;
+    }
+    for (const struct dirent *entry = readdir(listing); entry; entry = readdir(listing)) {
+        char *end = NULL;
+        long pid = strtol(entry->d_name, &end, 10);
+        struct process process;
+        if (pid > 0 && !*end && process_read(&process, (pid_t)pid)) {
+            each(context, &process);
+        }
+    }
+    closedir(listing);
+}
+
+bool process_variable(pid_t pid, const char *name, char *value, size_t size)
+{
+    char path[64];
+    char *text = malloc(ENVIRONMENT_MAX);
+    size_t length = strlen(name);
+    bool found = false;
+    if (!text) {
+        return false;
+    }
+    snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
+    ssize_t total = read_file(path, text, ENVIRONMENT_MAX);
+    for (char *at = text; !found && at < text + total; at += strlen(at) + 1) {
+        if (strncmp(at, name, length) == 0 && at[length] == '=') {
+            snprintf(value, size, "%s", at + length + 1);
+            found = true;
+        }
+    }
+    free(text);
+    return found;
+}
+
+bool process_shares_files(pid_t pid)
+{
+    char path[64];
+    struct stat ours;
+    struct stat its;
+    snprintf(path, sizeof path, "/proc/%ld/ns/mnt", (long)pid);
+    return stat("/proc/self/ns/mnt", &ours) == 0 && stat(path, &its) == 0 &&
+           ours.st_ino == its.st_ino && ours.st_dev == its.st_dev;
+}
