@@ -41,9 +41,14 @@ static const char *take_option(struct arguments *arguments, const char *name)
             return NULL;
         }
         value = value ? value : arguments->after_dashes[i + 1];
-        size_t rest = arguments->after_dashes_count - i - used;
-        memmove(&arguments->after_dashes[i], &arguments->after_dashes[i + used],
-                rest * sizeof arguments->after_dashes[0]);
+        /* They go to the end, out of sight: whoever owns the words will free them all. */
+        for (size_t turn = 0; turn < used; turn++) {
+            char *word = arguments->after_dashes[i];
+            size_t rest = arguments->after_dashes_count - i - 1;
+            memmove(&arguments->after_dashes[i], &arguments->after_dashes[i + 1],
+                    rest * sizeof arguments->after_dashes[0]);
+            arguments->after_dashes[i + rest] = word;
+        }
         arguments->after_dashes_count -= used;
         return value;
     }

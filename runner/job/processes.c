@@ -10,10 +10,6 @@
 
 #include "runner/runner_banned.h"
 
-enum {
-    ENVIRONMENT_MAX = 4 * 1024 * 1024 /* bytes looked through; the kernel's limit is about 6 MiB */
-};
-
 /* Reads what a file of /proc holds, at most size - 1 bytes, and ends it with NUL; -1: cannot. */
 static ssize_t read_file(const char *path, char *text, size_t size)
 {
@@ -78,21 +74,22 @@ void processes_each(void (*each)(void *context, const struct process *process), 
 bool process_variable(pid_t pid, const char *name, char *value, size_t size)
 {
     char path[64];
-    char *text = malloc(ENVIRONMENT_MAX);
+    char *variable = NULL;
+    size_t room = 0;
     size_t length = strlen(name);
     bool found = false;
-    if (!text) {
-        return false;
-    }
     snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
-    ssize_t total = read_file(path, text, ENVIRONMENT_MAX);
-    for (char *at = text; !found && at < text + total; at += strlen(at) + 1) {
-        if (strncmp(at, name, length) == 0 && at[length] == '=') {
-            snprintf(value, size, "%s", at + length + 1);
+    FILE *file = fopen(path, "re");
+    while (file && !found && getdelim(&variable, &room, '\0', file) > 0) {
+        if (strncmp(variable, name, length) == 0 && variable[length] == '=') {
+            snprintf(value, size, "%s", variable + length + 1);
             found = true;
         }
     }
-    free(text);
+    if (file) {
+        fclose(file);
+    }
+    free(variable);
     return found;
 }
 
