@@ -47,6 +47,7 @@ jobferry_test(test_log_file LIBS runner LABELS threads SOURCES scratch.c)
 jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.c)
 jobferry_test(test_progress LIBS runner)
 jobferry_test(test_tee LIBS runner LABELS threads SOURCES scratch.c)
+jobferry_test(test_watch LIBS runner SOURCES scratch.c)
 
 # Rules of the tree, as tests.
 add_test(NAME check_includes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_includes.sh)
