@@ -8,6 +8,7 @@
 #define RUNNER_COMMAND_H
 
 #include "runner/job/child.h"
+#include "runner/job/tee.h"
 #include "runner/job/trainer.h"
 
 enum {
@@ -31,6 +32,8 @@ struct command_job {
     uint64_t resume_epoch, resume_step;
 
     struct child child;
+    struct tee tee; /* of its output, while teeing */
+    bool teeing;    /* there is a log to put it into */
     int events;     /* signals_listen's descriptor; -1 before */
     uint64_t kills; /* of the control group for want of memory, before COMMAND was started */
     bool killed;    /* we had to send SIGKILL */

@@ -94,8 +94,6 @@ struct job *job_new(struct app *app, bool has_remote)
         job->settings = app->settings;
         job->has_remote = has_remote;
         job->trainer = app->arguments->after_dashes_count > 0 ? &trainer_command : &trainer_builtin;
-        job->child_output = -1;
-        job->child_errors = -1;
     }
     return job;
 }

@@ -62,7 +62,6 @@ struct job {
     struct data_manifest data_manifest; /* of data_url, before it was copied */
 
     struct command_job *command;                /* command.h; NULL for the built-in trainer */
-    int child_output, child_errors;             /* descriptors that COMMAND writes to; -1: ours */
     struct model_dataset *train_set, *test_set; /* test_set NULL: the data has none */
     struct model *model;
 

@@ -6,11 +6,13 @@
 #include "runner/signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "runner/runner_banned.h"
 
@@ -22,6 +24,7 @@ enum {
 /* Shares of --grace, as its help says: the rest is for the upload. */
 static const double SAVE_SHARE = 0.5; /* COMMAND alone; then its group is told */
 static const double KILL_SHARE = 0.6;
+static const double LAST_OUTPUT_S = 1; /* patience with what is still in the pipes */
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
@@ -32,14 +35,51 @@ static enum exit_code fail_start(struct job *job, int failure)
     return app_fail(job->app, code, "start %s: %s", name, strerror(failure));
 }
 
+static void close_both(int one, int other)
+{
+    if (one >= 0) {
+        close(one);
+    }
+    if (other >= 0) {
+        close(other);
+    }
+}
+
+/* Pipes for COMMAND's output, their reading ends the tee's. False: there are none. */
+static bool begin_tee(struct job *job, int output[2], int errors[2])
+{
+    struct command_job *command = job->command;
+    bool good = pipe2(output, O_CLOEXEC) == 0 && pipe2(errors, O_CLOEXEC) == 0;
+    if (!good) {
+        close_both(output[0], errors[0]);
+        return false;
+    }
+    command->teeing = tee_init(&command->tee, job->app->log.file, output[0], errors[0]);
+    return command->teeing;
+}
+
+static void end_tee(struct command_job *command)
+{
+    if (command->teeing) {
+        tee_finish(&command->tee, LAST_OUTPUT_S);
+    }
+    command->teeing = false;
+}
+
 static enum exit_code start(struct job *job, uint64_t try)
 {
     struct command_job *command = job->command;
     struct environment environment = {0};
+    int output[2] = {-1, -1};
+    int errors[2] = {-1, -1};
     char **words = command_words(job);
     enum exit_code code = EXIT_DONE;
     if (!words || !command_environment(job, &environment, try)) {
         code = app_fail(job->app, EXIT_BUG, "start COMMAND: no memory");
+        goto done;
+    }
+    if (job->app->log.file && !begin_tee(job, output, errors)) {
+        code = app_fail(job->app, EXIT_BUG, "start COMMAND: no pipe for its output");
         goto done;
     }
     command->kills = 0;
@@ -48,14 +88,16 @@ static enum exit_code start(struct job *job, uint64_t try)
         .path = command->path,
         .arguments = words,
         .variables = environment.variables,
-        .output = job->child_output,
-        .errors = job->child_errors,
+        .output = output[1],
+        .errors = errors[1],
     };
     int failure = child_start(&command->child, &start);
     if (failure) {
         code = fail_start(job, failure);
+        end_tee(command);
     }
 done:
+    close_both(output[1], errors[1]);
     environment_release(&environment);
     command_line_free(words);
     return code;
@@ -80,15 +122,21 @@ static void pass_on(struct job *job, uint64_t came)
     }
 }
 
-/* Waits for signals, at most until a moment (clock_seconds; 0: for ever), and reaps. */
+/* Waits for signals, at most until a moment (clock_seconds; 0: for ever), reaps, and tees. */
 static uint64_t wait_for_signals(struct job *job, double until)
 {
-    struct pollfd events = {.fd = job->command->events, .events = POLLIN};
+    struct command_job *command = job->command;
+    struct pollfd events[TEE_STREAMS + 1];
+    size_t count = command->teeing ? tee_poll(&command->tee, events) : 0;
+    events[count] = (struct pollfd){.fd = command->events, .events = POLLIN};
     double left_ms = (until - clock_seconds()) * 1000;
     int timeout = until == 0 ? -1 : left_ms <= 0 ? 0 : left_ms > 1e6 ? 1000000 : (int)left_ms + 1;
-    poll(&events, 1, timeout);
+    bool ready = poll(events, count + 1, timeout) > 0;
+    if (ready && count > 0) {
+        tee_step(&command->tee, events, count);
+    }
     uint64_t came = signals_take();
-    child_reap(&job->command->child);
+    child_reap(&command->child);
     return came;
 }
 
@@ -124,7 +172,7 @@ static enum exit_code code_of(int status)
     return (enum exit_code)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* After the child itself has ended: the end of what it left. */
+/* After the child itself has ended: the end of what it left, and of its output. */
 static void clear(struct job *job)
 {
     unsigned left = child_clear(&job->command->child, LEFTOVERS_MS);
@@ -132,6 +180,7 @@ static void clear(struct job *job)
         log_info(&job->app->log, "COMMAND left %u process%s at work: ended", left,
                  left == 1 ? "" : "es");
     }
+    end_tee(job->command);
 }
 
 /* ---- RUN ------------------------------------------------------------------------------------ */
