@@ -64,3 +64,7 @@ add_executable(many_keys_store many_keys_store.c)
 target_link_libraries(many_keys_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 add_executable(peak_memory peak_memory.c)
 target_link_libraries(peak_memory PRIVATE project_flags)
+
+# Jobs that are killed while their store is in trouble: chaos.sh, 30 of its rounds in every run.
+add_executable(busy_store busy_store.c)
+target_link_libraries(busy_store PRIVATE project_flags PkgConfig::MICROHTTPD)
