@@ -189,16 +189,17 @@ enum model_code model_save(const struct model *model, const struct model_state *
                            const char *path, struct model_error *err);
 
 enum model_format {
-    MODEL_FORMAT_CKPT,       /* MindSpore's */
-    MODEL_FORMAT_SAFETENSORS /* the ecosystem's: model/checkpoint/safetensors.h */
+    MODEL_FORMAT_CKPT,        /* MindSpore's */
+    MODEL_FORMAT_SAFETENSORS, /* the ecosystem's: model/checkpoint/safetensors.h */
+    MODEL_FORMAT_ONNX         /* the network with its weights, to be run: model/checkpoint/onnx.h */
 };
 
 /* How a checkpoint is written; all zero is what model_save does. */
 struct model_saving {
     enum model_format format;
     bool crc_check; /* MindSpore's own sum too: its versions before 2.3 cannot read such a file */
-    bool weights_only; /* the network's eight tensors, without the optimizer's */
-    bool mindspore2;   /* .ckpt: scalars without dims, as MindSpore 2 writes them */
+    bool weights_only;  /* the network's eight tensors, without the optimizer's */
+    unsigned mindspore; /* .ckpt for 1 or 2, see model_checkpoint_write; 0: as we write it */
 };
 
 /*
@@ -209,6 +210,31 @@ struct model_saving {
 enum model_code model_save_as(const struct model *model, const struct model_state *state,
                               const struct model_saving *saving, const char *path,
                               struct model_error *err);
+
+/*
+ * Writes a checkpoint that was read, in another format or with less; entries stay as they are, ours
+ * with their order. A .ckpt for MindSpore 2 has its scalars without dims, and a global_step beside
+ * the optimizer's entries where our state tells it; one for MindSpore 1 is refused where it holds a
+ * type that 1.0 does not read back (text, BFloat16, unsigned) or is to have a crc_num trailer.
+ * ONNX, and weights_only, ask for the eight tensors of the network. What the format cannot hold is
+ * MODEL_ARGUMENT.
+ */
+enum model_code model_checkpoint_write(const struct model_checkpoint *checkpoint,
+                                       const struct model_saving *saving, const char *path,
+                                       struct model_error *err);
+
+/* What a tensor's values come to; none for text. NaN and Inf count in all of them. */
+struct model_tensor_summary {
+    size_t count;               /* 0: there are no numbers, and the rest is 0 */
+    double mean, std, min, max; /* std of the values as they are (divided by count) */
+};
+void model_tensor_summary(const struct model_tensor *tensor, struct model_tensor_summary *summary);
+
+/*
+ * The largest absolute difference of two tensors, element by element; 0 means equal, NaN that
+ * nothing can be subtracted: another type or shape, texts, or a NaN on one side only.
+ */
+double model_tensor_difference(const struct model_tensor *a, const struct model_tensor *b);
 
 /*
  * Loads weights, moments, learning rate and momentum by name. Missing or unexpected network

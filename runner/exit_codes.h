@@ -8,6 +8,7 @@
 
 enum exit_code {
     EXIT_DONE = 0,
+    EXIT_UNEQUAL = 1,           /* ckpt diff: they differ */
     EXIT_USAGE = 64,            /* sysexits.h EX_USAGE */
     EXIT_DATA = 65,             /* dataset or checkpoint is corrupt */
     EXIT_MISSING = 66,          /* source missing or empty */

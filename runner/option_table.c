@@ -20,7 +20,8 @@ enum {
     FOR_KEEPING = FOR_MAKING | FOR_RUN, /* of what lies in a store for good */
     FOR_KEYED = FOR_KEEPING | FOR_CAT | FOR_STAT,
     FOR_ONE = FOR_CP | FOR_CAT | FOR_STAT | FOR_RM | FOR_PRESIGN,
-    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIGITS | FOR_COMPLETION | FOR_CHECK
+    FOR_ALL = FOR_MODEL | FOR_STORE | FOR_CKPT | FOR_DIFF | FOR_CONVERT | FOR_DIGITS |
+              FOR_COMPLETION | FOR_CHECK
 };
 
 /* An option whose value is a text. */
@@ -355,6 +356,24 @@ const struct option options_table[] = {
      .commands = FOR_INFER,
      .value = "FILE",
      .help = "the picture: predictions.png in --output_dir"},
+    {.name = "mindspore",
+     .kind = OPTION_CHOICE,
+     .offset = AT(mindspore),
+     .commands = FOR_CONVERT,
+     .value = "VERSION",
+     .choices = "1|2",
+     .help =
+         "of a .ckpt: 1, refused where 1.0 cannot read it; 2, scalars and global_step as there"},
+    {.name = "crc_check",
+     .kind = OPTION_SWITCH,
+     .offset = AT(crc_check),
+     .commands = FOR_CONVERT,
+     .help = "add MindSpore's own sum (crc_num); its versions before 2.3 cannot read such a .ckpt"},
+    {.name = "weights_only",
+     .kind = OPTION_SWITCH,
+     .offset = AT(weights_only),
+     .commands = FOR_CONVERT | FOR_DIFF,
+     .help = "the network's eight tensors, not the optimizer's, nor what we note"},
     {.name = "make_bucket",
      .kind = OPTION_SWITCH,
      .offset = AT(make_bucket),

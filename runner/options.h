@@ -33,7 +33,9 @@ enum command_bit {
     FOR_MV = 1 << 20,
     FOR_PRESIGN = 1 << 21,
     FOR_SYNC = 1 << 22,
-    FOR_CLEANUP = 1 << 24
+    FOR_CLEANUP = 1 << 24,
+    FOR_DIFF = 1 << 26,
+    FOR_CONVERT = 1 << 27
 };
 
 enum option_kind {

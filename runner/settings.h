@@ -102,6 +102,9 @@ struct settings {
     const char *init_from;
     bool allow_change;
     const char *checkpoint;
+    const char *mindspore;
+    bool crc_check;
+    bool weights_only;
     const char *metrics;
     bool binarize;
     uint64_t count;

@@ -20,6 +20,7 @@ endfunction()
 
 program_test(test_bad_data)
 program_test(test_check MINIO)
+program_test(test_checkpoints)
 program_test(test_cleanup MINIO)
 program_test(test_cli)
 program_test(test_command)

@@ -36,7 +36,7 @@ ask_bash '--region=' jobferry ls --reg
 ask_bash '--epochs=' jobferry --ep
 ask_bash 'auto v4 obs v2 none' jobferry ls --sign =
 ask_bash 'v4 v2' jobferry ls --sign = v
-ask_bash 'show verify' jobferry ckpt ''
+ask_bash 'show verify diff convert' jobferry ckpt ''
 ask_bash '--json' jobferry ckpt show --j
 ask_bash '' jobferry ckpt show --recursive
 ask_bash 'train' jobferry help t

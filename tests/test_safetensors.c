@@ -82,7 +82,9 @@ static void test_bytes_are_the_formats(void **state)
     save(&saving, NULL);
     size_t size = read_file(file, bytes);
     uint64_t length = 0;
-    memcpy(&length, bytes, sizeof length);
+    for (size_t i = 0; i < 8; i++) {
+        length |= (uint64_t)bytes[i] << (8 * i);
+    }
     assert_int_equal(length % 8, 0);
     assert_int_equal(size, 8 + length + 61684 * sizeof(float));
     static const char metadata[] = "\",\"format\":\"ms\"},\"conv1.weight\":{\"dtype\":\"F32\","
@@ -141,7 +143,7 @@ static enum model_code parse_made(const char *json, size_t data, struct model_er
     uint64_t length = strlen(json);
     *err = (struct model_error){0};
     memcpy(bytes, &length, 8);
-    memcpy(bytes + 8, json, length);
+    snprintf((char *)bytes + 8, sizeof bytes - 8, "%s", json);
     memset(bytes + 8 + length, 7, data);
     struct model_checkpoint *checkpoint = NULL;
     enum model_code code =
@@ -246,10 +248,10 @@ static void test_bombs_are_refused(void **state)
     (void)state;
     struct model_error err;
     static char json[FILE_MAX / 2];
-    memset(json, '[', sizeof json - 1);
-    memcpy(json, "{\"a\":", 5);
+    size_t used = (size_t)snprintf(json, sizeof json, "{\"a\":");
+    memset(json + used, '[', sizeof json - 1 - used);
     assert_int_equal(parse_made(json, 0, &err), MODEL_CORRUPT); /* depth */
-    size_t used = (size_t)snprintf(json, sizeof json, "{\"__metadata__\":{}");
+    used = (size_t)snprintf(json, sizeof json, "{\"__metadata__\":{}");
     for (unsigned i = 0; i <= CHECKPOINT_ENTRIES_MAX; i++) {
         used += (size_t)snprintf(json + used, sizeof json - used, ",\"%u\":{}", i);
     }

@@ -87,7 +87,11 @@ void checkpoint_state_pack(struct checkpoint_state_entries *packed,
 enum model_code checkpoint_state_unpack(struct model_checkpoint *checkpoint, const char *path,
                                         struct model_error *err);
 
-/* A tensor as the writers take it: a scalar has rank 0. */
+/* The eight of the network, in their order, with their shapes; false when the checkpoint has
+   others. Extra trailing dims of 1 are dropped, as MindSpore does. */
+bool checkpoint_network(const struct model_checkpoint *checkpoint,
+                        struct model_tensor tensors[LENET_TENSORS]);
+
 enum {
     CHECKPOINT_MODEL_TENSORS = 2 * LENET_TENSORS + 2,
     CHECKPOINT_TENSORS_MAX = CHECKPOINT_MODEL_TENSORS + CHECKPOINT_STATE_ENTRIES
@@ -109,11 +113,14 @@ void checkpoint_gather(struct checkpoint_content *content, const struct model *m
 
 /*
  * Writes tensors, in their order, and our sum into a .ckpt, whole or not at all. Of saving,
- * crc_check and mindspore2 count. MODEL_DISK.
+ * crc_check and mindspore count. MODEL_DISK.
  */
 enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
                            const struct model_saving *saving, const char *path,
                            struct model_error *err);
+
+/* Element i of a tensor that is not text. */
+double tensor_value(const struct model_tensor *tensor, size_t i);
 
 /* The bytes of jobferry.crc32's chunk, malloc'ed; NULL when there is no memory. */
 uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size);

@@ -56,7 +56,7 @@ static void want_block(struct wanted *wanted, const char *prefix, float *block)
         const struct lenet_tensor *tensor = &lenet_tensors[i];
         wanted[i] =
             (struct wanted){.rank = tensor->rank, .dims = tensor->dims, .count = tensor->count};
-        wanted[i].target = block + tensor->offset;
+        wanted[i].target = block ? block + tensor->offset : NULL;
         snprintf(wanted[i].name, sizeof wanted[i].name, "%s%s", prefix, tensor->name);
     }
 }
@@ -71,6 +71,22 @@ static bool shape_fits(const struct wanted *wanted, const struct model_tensor *t
         if (tensor->dims[i] != (i < wanted->rank ? wanted->dims[i] : 1)) {
             return false;
         }
+    }
+    return true;
+}
+
+bool checkpoint_network(const struct model_checkpoint *checkpoint,
+                        struct model_tensor tensors[LENET_TENSORS])
+{
+    struct wanted wanted[LENET_TENSORS] = {0};
+    want_block(wanted, "", NULL);
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        const struct model_tensor *found = checkpoint_find(checkpoint, wanted[i].name);
+        if (!found || !shape_fits(&wanted[i], found)) {
+            return false;
+        }
+        tensors[i] = *found;
+        tensors[i].rank = wanted[i].rank;
     }
     return true;
 }

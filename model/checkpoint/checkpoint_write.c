@@ -9,6 +9,7 @@
 
 #include "model/base/atomic_file.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/onnx.h"
 #include "model/checkpoint/safetensors.h"
 #include "model/data/gzip.h"
 #include "model/model_error.h"
@@ -84,7 +85,7 @@ enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
     struct writing writing = {.file = ATOMIC_FILE_INIT, .err = err};
     enum model_code code = atomic_file_open(&writing.file, path, err);
     for (size_t i = 0; i < count && code == MODEL_OK; i++) {
-        code = write_tensor(&writing, &tensors[i], saving->mindspore2);
+        code = write_tensor(&writing, &tensors[i], saving->mindspore == 2);
     }
     if (code == MODEL_OK) {
         code = write_sums(&writing, saving->crc_check);
@@ -154,15 +155,28 @@ void checkpoint_gather(struct checkpoint_content *content, const struct model *m
     }
 }
 
+static enum model_code write_as(const struct model_tensor *tensors, size_t count,
+                                const struct model_saving *saving, const char *path,
+                                struct model_error *err)
+{
+    switch (saving->format) {
+    case MODEL_FORMAT_SAFETENSORS:
+        return safetensors_write(tensors, count, saving->crc_check, path, err);
+    case MODEL_FORMAT_ONNX:
+        return onnx_write(tensors, path, err);
+    case MODEL_FORMAT_CKPT:
+        break;
+    }
+    return ckpt_write(tensors, count, saving, path, err);
+}
+
 enum model_code model_save_as(const struct model *model, const struct model_state *state,
                               const struct model_saving *saving, const char *path,
                               struct model_error *err)
 {
     struct checkpoint_content content;
     checkpoint_gather(&content, model, state, saving->weights_only);
-    return saving->format == MODEL_FORMAT_SAFETENSORS
-               ? safetensors_write(content.tensors, content.count, saving->crc_check, path, err)
-               : ckpt_write(content.tensors, content.count, saving, path, err);
+    return write_as(content.tensors, content.count, saving, path, err);
 }
 
 enum model_code model_save(const struct model *model, const struct model_state *state,
@@ -170,4 +184,81 @@ enum model_code model_save(const struct model *model, const struct model_state *
 {
     static const struct model_saving plain = {.format = MODEL_FORMAT_CKPT};
     return model_save_as(model, state, &plain, path, err);
+}
+
+/* ---- a checkpoint that was read -------------------------------------------------------------- */
+
+/* MindSpore 1.0 has no such types, or spells them so that it cannot read them back. */
+static enum model_code check_mindspore1(const struct model_checkpoint *checkpoint,
+                                        const struct model_saving *saving, const char *path,
+                                        struct model_error *err)
+{
+    if (saving->crc_check) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "write checkpoint %s: MindSpore 1 cannot read a file with a crc_num "
+                          "trailer",
+                          path);
+    }
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        const char *type = checkpoint->tensors[i].type;
+        if (type[0] == 'U' || strcmp(type, "str") == 0 || strcmp(type, "BFloat16") == 0) {
+            return model_fail(err, MODEL_ARGUMENT,
+                              "write checkpoint %s: MindSpore 1 reads no %s, as %s is", path, type,
+                              checkpoint->tensors[i].name);
+        }
+    }
+    return MODEL_OK;
+}
+
+/* All tensors and, for MindSpore 2, the optimizer's global_step behind its last entry. */
+static size_t gather_all(const struct model_checkpoint *checkpoint, bool global_step,
+                         const int32_t *step, struct model_tensor *tensors)
+{
+    static const int64_t one[1] = {1};
+    size_t count = 0;
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        tensors[count++] = checkpoint->tensors[i];
+        if (global_step && strcmp(checkpoint->tensors[i].name, "moments.fc3.bias") == 0) {
+            tensors[count++] = (struct model_tensor){.name = "global_step",
+                                                     .type = "Int32",
+                                                     .rank = 1,
+                                                     .dims = one,
+                                                     .data = step,
+                                                     .size = sizeof *step};
+        }
+    }
+    return count;
+}
+
+enum model_code model_checkpoint_write(const struct model_checkpoint *checkpoint,
+                                       const struct model_saving *saving, const char *path,
+                                       struct model_error *err)
+{
+    struct model_tensor network[LENET_TENSORS];
+    if (saving->format == MODEL_FORMAT_CKPT && saving->mindspore == 1) {
+        enum model_code code = check_mindspore1(checkpoint, saving, path, err);
+        if (code != MODEL_OK) {
+            return code;
+        }
+    }
+    if (saving->weights_only || saving->format == MODEL_FORMAT_ONNX) {
+        return checkpoint_network(checkpoint, network)
+                   ? write_as(network, LENET_TENSORS, saving, path, err)
+                   : model_fail(err, MODEL_ARGUMENT,
+                                "write %s: the checkpoint has not the eight tensors of the "
+                                "network, in its shapes",
+                                path);
+    }
+    struct model_tensor *tensors = calloc(checkpoint->count + 1, sizeof *tensors);
+    if (!tensors) {
+        return model_fail(err, MODEL_BUG, "write checkpoint %s: no memory", path);
+    }
+    int32_t step = (int32_t)checkpoint->state.cumulative_step;
+    bool global_step = saving->mindspore == 2 && checkpoint->state.present &&
+                       checkpoint->state.cumulative_step <= INT32_MAX &&
+                       !checkpoint_find(checkpoint, "global_step");
+    size_t count = gather_all(checkpoint, global_step, &step, tensors);
+    enum model_code code = write_as(tensors, count, saving, path, err);
+    free(tensors);
+    return code;
 }

@@ -61,14 +61,14 @@ static bool mindspore_sum(const struct model_tensor *tensors, size_t count, bool
 {
     uint64_t budget = 1 << 26; /* zeros in all: step counts that sum to more are not believed */
     static const uint8_t none[4096];
-    const struct model_tensor **sorted = calloc(count + 1, sizeof *sorted);
+    const struct model_tensor **sorted = calloc(count + 1, sizeof(const struct model_tensor *));
     if (!sorted) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
         sorted[i] = &tensors[i];
     }
-    qsort(sorted, count, sizeof *sorted, by_name);
+    qsort(sorted, count, sizeof(const struct model_tensor *), by_name);
     *sum = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t left = 0;

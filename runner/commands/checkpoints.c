@@ -2,7 +2,6 @@
 #include "runner/commands/commands.h"
 #include "runner/json_line.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@ static const char *completeness_text(enum model_completeness completeness)
     static const char *const texts[] = {
         [MODEL_UNVERIFIED] = "unverified: it carries no sum",
         [MODEL_VERIFIED_OWN] = "verified by jobferry's CRC-32",
-        [MODEL_VERIFIED_TRAILER] = "verified by MindSpore's CRC-32 trailer",
+        [MODEL_VERIFIED_TRAILER] = "verified by MindSpore's CRC-32",
     };
     return texts[completeness];
 }
@@ -35,25 +34,16 @@ static void dims_text(char *out, size_t size, const struct model_tensor *tensor)
     }
 }
 
-/* Mean and range of a Float32 tensor. */
+/* What its numbers come to; nothing for text. */
 static void values_text(char *out, size_t size, const struct model_tensor *tensor)
 {
+    struct model_tensor_summary summary;
+    model_tensor_summary(tensor, &summary);
     out[0] = '\0';
-    size_t count = tensor->size / sizeof(float);
-    if (strcmp(tensor->type, "Float32") != 0 || count == 0) {
-        return;
+    if (summary.count > 0) {
+        snprintf(out, size, "%12.5g %12.5g %12.5g %12.5g", summary.mean, summary.std, summary.min,
+                 summary.max);
     }
-    double sum = 0;
-    double least = (double)INFINITY;
-    double most = -(double)INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        float value;
-        memcpy(&value, (const char *)tensor->data + i * sizeof value, sizeof value);
-        sum += (double)value;
-        least = fmin(least, (double)value);
-        most = fmax(most, (double)value);
-    }
-    snprintf(out, size, "%12.5g %12.5g %12.5g", sum / (double)count, least, most);
 }
 
 static void show_tensor(const struct app *app, const struct model_tensor *tensor)
@@ -68,10 +58,10 @@ static void show_tensor(const struct app *app, const struct model_tensor *tensor
                                   "type", json_text(tensor->type)));
         return;
     }
-    char values[64];
+    char values[80];
     dims_text(dims, sizeof dims, tensor);
     values_text(values, sizeof values, tensor);
-    printf("%-28s %-10s %-8s %8zu %s\n", tensor->name, dims, tensor->type, tensor->size, values);
+    printf("%-28s %-10s %-8s %s\n", tensor->name, dims, tensor->type, values);
 }
 
 enum exit_code command_ckpt_show(struct app *app)
@@ -86,7 +76,7 @@ enum exit_code command_ckpt_show(struct app *app)
         return code;
     }
     if (!app->settings->json) {
-        printf("%-28s %-10s %-8s %8s %12s %12s %12s\n", "name", "dims", "type", "bytes", "mean",
+        printf("%-28s %-10s %-8s %12s %12s %12s %12s\n", "name", "dims", "type", "mean", "std",
                "min", "max");
     }
     for (size_t i = 0; i < model_checkpoint_count(checkpoint); i++) {

@@ -36,6 +36,8 @@ command_fn command_eval;
 command_fn command_infer;
 command_fn command_ckpt_show;
 command_fn command_ckpt_verify;
+command_fn command_ckpt_diff;
+command_fn command_ckpt_convert;
 command_fn command_data_digits;
 
 #endif
