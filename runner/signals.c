@@ -112,6 +112,10 @@ static bool is_foreign(int number)
     return number < 32 || number >= SIGRTMIN;
 }
 
+/*
+ * What was ignored at our start, as by nohup, stays so; but a shell also ignores SIGQUIT, and
+ * SIGINT, for everything that it starts in the background.
+ */
 int signals_listen(void)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -122,7 +126,7 @@ int signals_listen(void)
     for (int number = 1; number <= SIGRTMAX; number++) {
         struct sigaction now;
         if (is_foreign(number) && sigaction(number, NULL, &now) == 0 &&
-            (now.sa_handler == SIG_DFL || (number == SIGCHLD && now.sa_handler == SIG_IGN))) {
+            (now.sa_handler == SIG_DFL || number == SIGCHLD || number == SIGQUIT)) {
             set_handler(number, on_other);
         }
     }

@@ -32,7 +32,7 @@ void signals_set_alarm(uint64_t seconds);
 /*
  * From now on every signal that can be passed on is caught, SIGCHLD too. Returns a descriptor (of
  * this module) that is readable after one came; -1: errno says why not. One that was ignored when
- * we were started stays so.
+ * we were started stays so, but for SIGQUIT.
  */
 int signals_listen(void);
 /* The signals that came since the last call: bit number - 1. Makes the descriptor unreadable. */

@@ -28,6 +28,7 @@ program_test(test_completion)
 program_test(test_engine MINIO)
 program_test(test_disk MINIO LABELS threads)
 program_test(test_hostile ARGS $<TARGET_FILE:hostile_store> LABELS threads)
+program_test(test_pid1 ARGS $<TARGET_FILE:tell_signals>)
 program_test(test_requests MINIO)
 program_test(test_transfers MINIO)
 program_test(test_interop MINIO)
@@ -69,3 +70,7 @@ target_link_libraries(peak_memory PRIVATE project_flags)
 # Jobs that are killed while their store is in trouble: chaos.sh, 30 of its rounds in every run.
 add_executable(busy_store busy_store.c)
 target_link_libraries(busy_store PRIVATE project_flags PkgConfig::MICROHTTPD)
+
+# A child that tells the signals it gets, for test_pid1.sh.
+add_executable(tell_signals tell_signals.c)
+target_link_libraries(tell_signals PRIVATE project_flags)
