@@ -29,6 +29,7 @@ jobferry_test(test_s3_learning LIBS storage LABELS threads SOURCES scene.c scrip
 jobferry_test(test_s3_parts MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c)
 jobferry_test(test_s3_probe LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_s3_resume LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
+jobferry_test(test_pace LIBS storage)
 jobferry_test(test_s3_retry LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_s3_sending LIBS storage LABELS threads SOURCES scene.c scripted_server.c)
 jobferry_test(test_sign LIBS storage)

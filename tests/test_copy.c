@@ -298,6 +298,128 @@ static void one_worker_is_enough_for_everything(void **state)
     world_check_file(world, "to/4", world->big, 5 * MIB);
 }
 
+/* ---- what is begun when ---------------------------------------------------------------------- */
+
+/* One worker is kept at its first object until all others are queued. */
+struct order {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_held, is_queued;
+    unsigned given;
+    char name[16];
+    char seen[64];
+};
+
+static void hold(void *context)
+{
+    struct order *order = context;
+    pthread_mutex_lock(&order->lock);
+    order->is_held = true;
+    pthread_cond_broadcast(&order->changed);
+    while (!order->is_queued) {
+        pthread_cond_wait(&order->changed, &order->lock);
+    }
+    pthread_mutex_unlock(&order->lock);
+}
+
+static enum storage_code name_next(void *context, struct storage_item *item,
+                                   struct storage_error *err)
+{
+    static const size_t sizes[] = {1, 10, 3000, 0, 70000, 11, 2 * MIB, 5 * MIB, 12};
+    static struct storage_info info;
+    struct order *order = context;
+    (void)err;
+    pthread_mutex_lock(&order->lock);
+    while (order->given == 1 && !order->is_held) {
+        pthread_cond_wait(&order->changed, &order->lock);
+    }
+    if (order->given == sizeof sizes / sizeof *sizes) {
+        order->is_queued = true;
+        pthread_cond_broadcast(&order->changed);
+    } else {
+        info = (struct storage_info){.size = sizes[order->given]};
+        snprintf(order->name, sizeof order->name, "%u", order->given++);
+        *item =
+            (struct storage_item){.source = order->name, .destination = order->name, .info = &info};
+    }
+    pthread_mutex_unlock(&order->lock);
+    return STORAGE_OK;
+}
+
+static void note_order(void *context, const struct storage_copied *copied)
+{
+    struct order *order = context;
+    strncat(order->seen, copied->source, sizeof order->seen - strlen(order->seen) - 1);
+}
+
+static void the_biggest_are_begun_first(void **state)
+{
+    static const size_t sizes[] = {1, 10, 3000, 0, 70000, 11, 2 * MIB, 5 * MIB, 12};
+    struct world *world = *state;
+    struct fake_store *to = fake_store_new();
+    struct order order = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", i);
+        fake_store_add(world->fake, key, world->big, sizes[i], FAKE_MD5);
+    }
+    world->fake->meanwhile = hold;
+    world->fake->meanwhile_context = &order;
+    world->fake->meanwhile_at = 1;
+    const struct storage_copy copy = {.source = &world->fake->base,
+                                      .destination = &to->base,
+                                      .next = name_next,
+                                      .workers = 1,
+                                      .on_object = note_order,
+                                      .context = &order};
+    assert_int_equal(storage_copy(&copy, NULL, NULL), STORAGE_OK);
+    assert_string_equal(order.seen, "076421583"); /* of a class (8 to 15 bytes) as they came */
+    fake_store_free(to);
+}
+
+/* Each reading takes a while, so twice as many at once get twice as much done. */
+static void workers_are_few_first_and_more_when_that_pays(void **state)
+{
+    struct world *world = *state;
+    struct storage_copy copy;
+    for (unsigned i = 0; i < 300; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "d/%03u", i);
+        fake_store_add(world->fake, key, "x", 1, FAKE_MD5);
+    }
+    struct fake_store *to = fake_store_new();
+    world->fake->read_delay_us = 20000;
+    copy = world_copy(world, &world->fake->base, "d", &to->base, "d");
+    copy.workers = 64;
+    bool has_grown = false;
+    for (unsigned round = 0; round < 20 && !has_grown; round++) { /* a busy machine may hide it */
+        assert_int_equal(storage_copy(&copy, NULL, NULL), STORAGE_OK);
+        has_grown = world->fake->reading_peak > 8;
+    }
+    assert_true(has_grown);
+    assert_true(world->fake->reading_peak <= 64);
+
+    world->fake->reading_peak = 0;
+    world->fake->read_delay_us = 1000;
+    fake_store_drop(world->fake, "d/000");
+    copy.workers = 4;
+    assert_int_equal(storage_copy(&copy, NULL, NULL), STORAGE_OK);
+    assert_true(world->fake->reading_peak <= 4); /* what is allowed is a ceiling */
+
+    for (unsigned i = 20; i < 300; i++) { /* twenty are over before a width of 8 was tried out */
+        char key[32];
+        snprintf(key, sizeof key, "d/%03u", i);
+        fake_store_drop(world->fake, key);
+    }
+    world->fake->reading_peak = 0;
+    copy.workers = 64;
+    assert_int_equal(storage_copy(&copy, NULL, NULL), STORAGE_OK);
+    assert_true(world->fake->reading_peak <= 16);
+    fake_store_free(to);
+}
+
+/* ---- what is told of what goes up ------------------------------------------------------------ */
+
 static void uploads_carry_sums_and_times(void **state)
 {
     struct world *world = *state;
@@ -334,6 +456,8 @@ int main(void)
         WORLD_TEST(a_name_that_is_file_and_folder_fails_alone),
         WORLD_TEST(memory_stays_below_its_ceiling),
         WORLD_TEST(one_worker_is_enough_for_everything),
+        WORLD_TEST(the_biggest_are_begun_first),
+        WORLD_TEST(workers_are_few_first_and_more_when_that_pays),
         WORLD_TEST(uploads_carry_sums_and_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

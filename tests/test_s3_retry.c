@@ -111,6 +111,28 @@ static void waits_are_those_the_store_asks_for(void **state)
     scene_finish(&scene);
 }
 
+static void a_store_that_asks_for_less_gets_less(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        bool is_slowed;
+    } cases[] = {
+        {"503 Busy" SCENE_ERROR("SlowDown"), true},
+        {"429 Busy" SCENE_ERROR("TooManyRequests"), true},
+        {"500 Oops" SCENE_ERROR("InternalError"), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer},
+                                            {"GET /bkt/k", SCENE_OK_BODY}};
+        struct scene scene;
+        scene_start(&scene, SCENE_STEPS(steps));
+        scene_must(&scene, scene_read_key(&scene));
+        assert_int_equal(((struct s3_store *)scene.store)->pace.limit > 0, cases[i].is_slowed);
+        scene_finish(&scene);
+    }
+}
+
 static void without_budget_retries_wait_seconds(void **state)
 {
     (void)state;
@@ -163,6 +185,7 @@ int main(void)
         cmocka_unit_test(the_first_cause_is_told),
         cmocka_unit_test(refusals_are_not_tried_again),
         cmocka_unit_test(waits_are_those_the_store_asks_for),
+        cmocka_unit_test(a_store_that_asks_for_less_gets_less),
         cmocka_unit_test(without_budget_retries_wait_seconds),
         cmocka_unit_test(a_stop_ends_the_waiting),
     };

@@ -46,16 +46,6 @@ static enum storage_code set_defaults(struct storage_copy *copy, struct storage_
     return STORAGE_OK;
 }
 
-static void *worker_run(void *context)
-{
-    struct copy_worker *worker = context;
-    struct copy_task task;
-    while (copy_take(worker, &task)) {
-        copy_run(worker, &task);
-    }
-    return NULL;
-}
-
 /* ---- feeding -------------------------------------------------------------------------------- */
 
 static enum storage_code queue_item(struct copy_engine *engine, const struct storage_item *item,
@@ -219,25 +209,13 @@ static uint64_t count_retries(const struct storage_copy *copy)
 static enum storage_code run(struct copy_engine *engine, const struct copy_route *route,
                              struct storage_error *err)
 {
-    unsigned wanted = count_workers(engine, route);
-    unsigned started = 0;
-    struct copy_worker *workers = calloc(wanted, sizeof *workers);
-    if (!workers) {
-        return storage_fail(err, STORAGE_BUG, "copy: no memory for workers");
+    unsigned workers = count_workers(engine, route);
+    if (!copy_prepare_workers(engine, workers)) {
+        return storage_fail(err, STORAGE_BUG, "copy: no memory for workers, or no thread");
     }
-    for (; started < wanted; started++) {
-        workers[started].engine = engine;
-        if (pthread_create(&workers[started].thread, NULL, worker_run, &workers[started]) != 0) {
-            break; /* fewer do as well */
-        }
-    }
-    enum storage_code fed = started ? feed(engine, route, err)
-                                    : storage_fail(err, STORAGE_BUG, "copy: no thread to be had");
+    enum storage_code fed = feed(engine, route, err);
     copy_end_listing(engine);
-    for (unsigned i = 0; i < started; i++) {
-        pthread_join(workers[i].thread, NULL);
-    }
-    free(workers);
+    copy_join_workers(engine);
     return conclude(engine, route, fed, err);
 }
 

@@ -12,10 +12,11 @@
  *   copy_doubt.c   objects that may turn out not to be needed
  *   copy_remote.c  objects that the store copies by itself; the end of a move
  *
- * The caller's thread lists the source and queues objects, a bounded number ahead. Workers take
- * small objects whole; a big one is begun by one worker and then opened to all, who take its parts
- * in ascending order. The worker that ends the last part checks the whole and completes it. An
- * object whose bytes do not check, or whose source changed, starts over once.
+ * The caller's thread lists the source and queues objects, a bounded number ahead. Of those workers
+ * take the biggest first, small ones whole; a big one is begun by one worker and then opened to
+ * all, who take its parts in ascending order. Workers are started as long as more of them get more
+ * done (climb.h), up to the number allowed. The worker that ends the last part checks the whole and
+ * completes it. An object whose bytes do not check, or whose source changed, starts over once.
  *
  * Memory: a worker owns one buffer; the sum of all their sizes never passes memory_max. A worker
  * with nothing to do gives its buffer back. What is streamed leaves its buffer untouched, and so
@@ -25,6 +26,7 @@
 #define STORAGE_COPY_ENGINE_H
 
 #include "storage/backend.h"
+#include "storage/base/climb.h"
 #include "storage/base/digest.h"
 #include "storage/copy/journal.h"
 
@@ -32,6 +34,7 @@
 
 enum {
     COPY_QUEUE_MAX = 256,                /* objects listed ahead */
+    COPY_CLASSES = 65,                   /* of sizes: empty, then by powers of two */
     COPY_OPEN_MAX = 4,                   /* big objects at once */
     COPY_PARTS_MAX = 10000,              /* of one upload: S3's and OBS's limit */
     COPY_PART_DEFAULT = 8 * 1024 * 1024, /* bytes */
@@ -108,6 +111,10 @@ struct copy_object *copy_object_new(const char *source, const char *destination,
 /* Aborts an upload under way. NULL is fine. */
 void copy_object_free(struct copy_object *object);
 
+struct copy_list {
+    struct copy_object *head, *tail;
+};
+
 /* ---- the engine ----------------------------------------------------------------------------- */
 
 struct copy_engine {
@@ -118,7 +125,7 @@ struct copy_engine {
     pthread_cond_t work;  /* workers: there is something to take, or nothing more will come */
     pthread_cond_t room;  /* the lister: the queue has room */
     pthread_cond_t turn;  /* workers: a part was hashed, or its object failed */
-    struct copy_object *fresh_head, *fresh_tail; /* listed, not begun */
+    struct copy_list fresh[COPY_CLASSES]; /* listed, not begun, by size */
     unsigned fresh_count;
     struct copy_object *open_head; /* begun, with parts to hand out; taken round and round */
     unsigned open_count;           /* begun and not ended */
@@ -130,6 +137,10 @@ struct copy_engine {
     double ready_since; /* when the first of them came */
     bool listed;
     uint64_t memory_used;
+    struct copy_worker *workers; /* of the thread that waits for them: room for all */
+    unsigned started;            /* of them */
+    unsigned working;            /* on a task */
+    struct climb climb;          /* how many may be at once */
     struct storage_progress progress;
     struct storage_summary summary;
     struct storage_error first_error; /* code OK: none */
@@ -140,6 +151,7 @@ struct copy_engine {
 struct copy_worker {
     struct copy_engine *engine;
     pthread_t thread;
+    bool is_working; /* on a task; under the engine's lock */
     char *buffer;
     size_t capacity; /* of it, or promised to it */
 };
@@ -174,6 +186,10 @@ void copy_put_back(struct copy_engine *engine, struct copy_object *object);
 void copy_put_open(struct copy_engine *engine, struct copy_object *object);
 void copy_end_listing(struct copy_engine *engine);
 
+/* Starts the first workers; false: there is none. copy_join_workers is then not owed. */
+bool copy_prepare_workers(struct copy_engine *engine, unsigned workers_max);
+/* Waits until all workers have nothing left to do. */
+void copy_join_workers(struct copy_engine *engine);
 /*
  * Gives a worker its next task, with a buffer large enough. False: nothing is left to do, or a
  * stop. (A buffer that could not be had is NULL; the step then fails.)

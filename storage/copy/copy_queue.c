@@ -1,9 +1,11 @@
 /*
  * copy_queue.c - who does what next.
  *
- * Three lists: fresh objects as listed (bounded), objects that start over (put in front of them),
- * and open objects with parts to hand out. While there are fresh ones, at most half of the workers
- * are on parts, so that neither many small objects nor one big one holds up the other.
+ * Fresh objects as listed (bounded) wait in lists by size; the biggest are begun first, since what
+ * is big and comes last is waited for by all, and smaller ones fill in where no more big ones may
+ * be under way. Those that start over go in front of their list. Open objects have parts to hand
+ * out. While there are fresh ones, at most half of the workers are on parts, so that neither many
+ * small objects nor one big one holds up the other.
  *
  * Parts of one object are handed out in ascending order, each with its buffer. So the lowest part
  * that is not yet back is always in the hands of a worker that waits for nobody; that is why
@@ -17,6 +19,11 @@
 #include <time.h>
 
 #include "storage/storage_banned.h"
+
+enum {
+    WORKERS_FIRST = 8,
+    OBJECT_WORTH = 64 * 1024 /* bytes that cost about as much as it does to have one object more */
+};
 
 /* ---- objects -------------------------------------------------------------------------------- */
 
@@ -83,7 +90,9 @@ bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *cop
 
 void copy_engine_release(struct copy_engine *engine)
 {
-    free_list(engine->fresh_head);
+    for (unsigned i = 0; i < COPY_CLASSES; i++) {
+        free_list(engine->fresh[i].head);
+    }
     free_list(engine->open_head);
     free_list(engine->ready_head);
     pthread_mutex_destroy(&engine->lock);
@@ -123,6 +132,16 @@ double copy_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* 0 for empty ones, else one more than the power of two that the size reaches. */
+static struct copy_list *list_of(struct copy_engine *engine, const struct copy_object *object)
+{
+    unsigned class = 0;
+    for (uint64_t size = object->info.size; size > 0; size /= 2) {
+        class ++;
+    }
+    return &engine->fresh[class];
+}
+
 /* ---- putting -------------------------------------------------------------------------------- */
 
 bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object)
@@ -133,12 +152,13 @@ bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object)
     }
     bool taken = !copy_is_stopped(engine);
     if (taken) {
-        if (engine->fresh_tail) {
-            engine->fresh_tail->next = object;
+        struct copy_list *list = list_of(engine, object);
+        if (list->tail) {
+            list->tail->next = object;
         } else {
-            engine->fresh_head = object;
+            list->head = object;
         }
-        engine->fresh_tail = object;
+        list->tail = object;
         engine->fresh_count++;
         engine->pending++;
         engine->progress.total_objects++;
@@ -152,9 +172,10 @@ bool copy_put_fresh(struct copy_engine *engine, struct copy_object *object)
 void copy_put_back(struct copy_engine *engine, struct copy_object *object)
 {
     pthread_mutex_lock(&engine->lock);
-    object->next = engine->fresh_head;
-    engine->fresh_head = object;
-    engine->fresh_tail = engine->fresh_tail ? engine->fresh_tail : object;
+    struct copy_list *list = list_of(engine, object);
+    object->next = list->head;
+    list->head = object;
+    list->tail = list->tail ? list->tail : object;
     engine->fresh_count++;
     engine->open_count -= object->is_big;
     object->is_big = false;
@@ -215,34 +236,49 @@ static bool is_small(const struct copy_engine *engine, const struct copy_object 
     return object->info.size <= engine->copy.part_size;
 }
 
+/* What is to be done about a fresh object. */
+static enum copy_step step_of(const struct copy_engine *engine, const struct copy_object *object)
+{
+    bool remote = !object->is_unseen && !object->is_streamed && atomic_load(&engine->is_remote);
+    return object->there              ? COPY_DOUBT
+           : object->is_unseen        ? COPY_LOOK
+           : remote                   ? COPY_REMOTE
+           : is_small(engine, object) ? COPY_WHOLE
+                                      : COPY_BEGIN;
+}
+
+/* Takes the first of a list, if the worker may. */
+static bool take_first(struct copy_worker *worker, struct copy_list *list, struct copy_task *task)
+{
+    struct copy_engine *engine = worker->engine;
+    struct copy_object *object = list->head;
+    enum copy_step step = step_of(engine, object);
+    size_t size = step == COPY_WHOLE && object->info.size ? (size_t)object->info.size : 1;
+    if (step == COPY_BEGIN ? engine->open_count >= COPY_OPEN_MAX : !reserve(worker, size)) {
+        return false;
+    }
+    list->head = object->next;
+    list->tail = object->next ? list->tail : NULL;
+    engine->fresh_count--;
+    engine->open_count += step == COPY_BEGIN;
+    object->is_big = step == COPY_BEGIN;
+    object->next = NULL;
+    pthread_cond_signal(&engine->room);
+    task->step = step;
+    task->object = object;
+    return true;
+}
+
+/* The biggest that may be begun. */
 static bool take_fresh(struct copy_worker *worker, struct copy_task *task)
 {
     struct copy_engine *engine = worker->engine;
-    struct copy_object *object = engine->fresh_head;
-    if (!object) {
-        return false;
+    for (unsigned i = COPY_CLASSES; i-- > 0 && engine->fresh_count > 0;) {
+        if (engine->fresh[i].head && take_first(worker, &engine->fresh[i], task)) {
+            return true;
+        }
     }
-    bool remote = !object->is_unseen && !object->is_streamed && atomic_load(&engine->is_remote);
-    bool bufferless = object->there || object->is_unseen || remote;
-    bool small = bufferless || is_small(engine, object);
-    if (small ? !reserve(worker, !bufferless && object->info.size ? (size_t)object->info.size : 1)
-              : engine->open_count >= COPY_OPEN_MAX) {
-        return false;
-    }
-    engine->fresh_head = object->next;
-    engine->fresh_tail = object->next ? engine->fresh_tail : NULL;
-    engine->fresh_count--;
-    engine->open_count += !small;
-    object->is_big = !small;
-    object->next = NULL;
-    pthread_cond_signal(&engine->room);
-    task->step = object->there       ? COPY_DOUBT
-                 : object->is_unseen ? COPY_LOOK
-                 : remote            ? COPY_REMOTE
-                 : small             ? COPY_WHOLE
-                                     : COPY_BEGIN;
-    task->object = object;
-    return true;
+    return false;
 }
 
 /* The part at index of an object has so many bytes. */
@@ -311,8 +347,10 @@ bool copy_take(struct copy_worker *worker, struct copy_task *task)
     bool taken = false;
     memset(task, 0, sizeof *task);
     pthread_mutex_lock(&engine->lock);
+    engine->working -= worker->is_working;
+    worker->is_working = false;
     while (!copy_is_stopped(engine) && !taken && !(engine->listed && engine->pending == 0)) {
-        taken = choose(worker, task);
+        taken = engine->working < engine->climb.width && choose(worker, task);
         if (!taken) {
             surrender(worker);
             copy_wait(engine, &engine->work);
@@ -321,11 +359,80 @@ bool copy_take(struct copy_worker *worker, struct copy_task *task)
     if (!taken) {
         surrender(worker);
     }
+    worker->is_working = taken;
+    engine->working += taken;
     pthread_mutex_unlock(&engine->lock);
     if (taken && !worker->buffer && worker->capacity > 0) {
         worker->buffer = malloc(worker->capacity);
     }
     return taken;
+}
+
+static void *worker_run(void *context)
+{
+    struct copy_worker *worker = context;
+    struct copy_task task;
+    while (copy_take(worker, &task)) {
+        copy_run(worker, &task);
+    }
+    return NULL;
+}
+
+/* Starts workers up to what the climb allows; fewer do as well. Lock held. */
+static void start_workers(struct copy_engine *engine)
+{
+    while (engine->started < engine->climb.width) {
+        struct copy_worker *worker = &engine->workers[engine->started];
+        worker->engine = engine;
+        if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
+            break;
+        }
+        engine->started++;
+    }
+}
+
+bool copy_prepare_workers(struct copy_engine *engine, unsigned workers_max)
+{
+    engine->workers = calloc(workers_max, sizeof *engine->workers);
+    if (!engine->workers) {
+        return false;
+    }
+    pthread_mutex_lock(&engine->lock);
+    climb_init(&engine->climb, WORKERS_FIRST, workers_max, copy_now());
+    start_workers(engine);
+    bool is_any = engine->started > 0;
+    pthread_mutex_unlock(&engine->lock);
+    if (!is_any) {
+        free(engine->workers);
+        engine->workers = NULL;
+    }
+    return is_any;
+}
+
+void copy_join_workers(struct copy_engine *engine)
+{
+    unsigned joined = 0;
+    for (bool all = false; !all;) { /* one that works may start another */
+        pthread_mutex_lock(&engine->lock);
+        all = joined == engine->started;
+        pthread_mutex_unlock(&engine->lock);
+        if (!all) {
+            pthread_join(engine->workers[joined++].thread, NULL);
+        }
+    }
+    free(engine->workers);
+    engine->workers = NULL;
+}
+
+/* Something is done, of so many bytes: there may be room for more workers. Lock held. */
+static void note_work(struct copy_engine *engine, uint64_t bytes)
+{
+    unsigned width = engine->climb.width;
+    climb_note(&engine->climb, copy_now(), (double)(bytes + OBJECT_WORTH));
+    if (engine->climb.width > width) {
+        start_workers(engine);
+        pthread_cond_broadcast(&engine->work);
+    }
 }
 
 /* ---- coming back ---------------------------------------------------------------------------- */
@@ -350,6 +457,7 @@ bool copy_part_done(struct copy_engine *engine, struct copy_object *object, size
     if (code == STORAGE_OK) {
         object->moved += moved;
         engine->progress.done_bytes += moved;
+        note_work(engine, moved);
     } else if (!object->failed) {
         object->failed = true;
         object->error = *err;
@@ -367,6 +475,9 @@ void copy_object_done(struct copy_engine *engine, const struct copy_object *obje
     pthread_mutex_lock(&engine->lock);
     engine->pending--;
     engine->open_count -= object->is_big;
+    if (!object->is_big) {
+        note_work(engine, object->info.size);
+    }
     if (object->is_big || (engine->listed && engine->pending == 0)) {
         pthread_cond_broadcast(&engine->work);
     }

@@ -12,6 +12,9 @@
  * workers do not become part of the trouble; they do not fail, as a job's restart costs more than
  * patience. Source of the numbers: AWS SDKs' standard retry mode (500 tokens, 5 for throttling, 14
  * for other retries; base 50 ms and 1 s, cap 20 s); ours starts at 100 ms.
+ *
+ * A store that asks for less gets half as many requests a second, of all of ours together, and then
+ * slowly more (pace.h).
  */
 #include "storage/s3/outgoing.h"
 
@@ -272,6 +275,28 @@ static bool await_next(struct s3_store *store, const struct s3_request *request,
     return true;
 }
 
+static double clock_s(void)
+{
+    return (double)clock_ms() / 1000;
+}
+
+/* Waits until the store's pace lets one more request go; no longer than the request may take. */
+static void await_pace(struct s3_store *store, const struct s3_request *request, int64_t left_ms)
+{
+    pthread_mutex_lock(&store->lock);
+    double wait = request->ignores_stop ? 0 : pace_take(&store->pace, clock_s());
+    pthread_mutex_unlock(&store->lock);
+    int64_t wait_ms = (int64_t)(wait * 1000);
+    sleep_ms(store, request, left_ms > 0 && wait_ms > left_ms ? left_ms : wait_ms);
+}
+
+static void slow_down(struct s3_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    pace_slow(&store->pace, clock_s());
+    pthread_mutex_unlock(&store->lock);
+}
+
 static enum storage_code fail_stopped(const struct s3_store *store,
                                       const struct s3_request *request, struct storage_error *err)
 {
@@ -396,10 +421,14 @@ enum storage_code s3_perform(struct s3_store *store, const struct s3_request *re
             break; /* with what the last try said */
         }
         course.tries++;
+        await_pace(store, request, left);
         code = try_once(store, request, &course, &hash, left > 0 ? (unsigned)left : 0, response,
                         &remedy, err);
         if (code == STORAGE_OK) {
             break;
+        }
+        if (remedy == S3_THROTTLE) {
+            slow_down(store);
         }
         if (remedy != S3_AGAIN && !await_next(store, request, response, remedy, &course)) {
             code = conclude(&course, &first, remedy, err);

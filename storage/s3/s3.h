@@ -17,6 +17,7 @@
 #define STORAGE_S3_S3_H
 
 #include "storage/backend.h"
+#include "storage/base/pace.h"
 #include "storage/base/xml.h"
 #include "storage/credentials/credentials.h"
 #include "storage/http/http.h"
@@ -52,6 +53,7 @@ struct s3_store {
     pthread_mutex_t lock;
     struct endpoint endpoint;    /* under lock */
     struct sign_day_key day_key; /* under lock */
+    struct pace pace;            /* under lock */
 
     atomic_int signature;        /* enum storage_signature, never AUTO */
     atomic_bool is_unsigned;     /* the last request was: no keys were given, or found */
