@@ -9,7 +9,7 @@ enum {
     ROW_LIMIT = 3,
 
     CONV1_OUTPUTS = 3,
-    CONV2_OUTPUTS = 2,
+    CONV2_OUTPUTS = 3,
     DENSE_PARTS = 2,
     DENSE_TILE = 6,
     DENSE2_TILE = 6,
@@ -40,6 +40,11 @@ static inline vec vec_of_bytes(const uint8_t *bytes)
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)bytes)));
 }
 
+static inline vec vec_max(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+
 static inline mask vec_greater(vec a, vec b)
 {
     return (mask)_mm256_cmp_ps(a, b, _CMP_GT_OQ);
@@ -47,7 +52,7 @@ static inline mask vec_greater(vec a, vec b)
 
 static inline mask mask_select(mask which, mask a, mask b)
 {
-    return (mask)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)which);
+    return (which & a) | (~which & b);
 }
 
 static inline vec vec_select(mask which, vec a, vec b)
