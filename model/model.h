@@ -88,6 +88,12 @@ uint8_t model_dataset_label(const struct model_dataset *dataset, size_t i);
 
 /* ---- the network ---------------------------------------------------------------------------- */
 
+enum model_init {
+    MODEL_NORMAL,    /* MindSpore 1's: weights Normal(0, 0.01), biases 0 */
+    MODEL_HE_UNIFORM /* MindSpore 2's: weights and biases uniform within 1/sqrt(inputs of a neuron)
+                      */
+};
+
 /* Zero is not a default here: start from MODEL_CONFIG_INIT, the lab's values. */
 struct model_config {
     uint64_t seed; /* of initial weights and every shuffle; < 2^63, checkpoints hold an int64 */
@@ -97,22 +103,23 @@ struct model_config {
     float weight_decay;  /* >= 0 */
     float loss_scale;    /* > 0 */
     bool use_nesterov;
+    enum model_init init;
     unsigned threads; /* 0: the cores this process may use */
     /* What computes the network: NULL or "auto" (the best of this machine), "avx512", "avx2",
        "neon", "baseline", "reference". */
     const char *kernels;
 };
-#define MODEL_CONFIG_INIT                                                             \
-    {                                                                                 \
-        .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,        \
-        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .threads = 0, \
-        .kernels = NULL \
+#define MODEL_CONFIG_INIT                                                                      \
+    {                                                                                          \
+        .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,                 \
+        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .init = MODEL_NORMAL, \
+        .threads = 0, .kernels = NULL                                                          \
     }
 
 /* LeNet5 of the lab with its optimizer state: 61,684 weights and as many moments, float32. */
 struct model;
 
-/* Weights are Normal(0.01) by seed, biases and moments 0. Bad values, and kernels that this machine
+/* Weights are drawn by seed, moments are 0. Bad values, and kernels that this machine
    cannot run, are MODEL_ARGUMENT. */
 enum model_code model_new(struct model **model, const struct model_config *config,
                           struct model_error *err);

@@ -90,6 +90,7 @@ struct settings {
     uint64_t seed;
     uint64_t threads;
     const char *kernels;
+    const char *init;
     const char *device_target;
     const char *ckpt_name;
     bool drop_remainder;

@@ -196,7 +196,7 @@ static void initial_values_are_the_labs(void **state)
     (void)state;
     static float drawn[LENET_PARAMETERS];
     static float again[LENET_PARAMETERS];
-    lenet_draw(drawn, 1);
+    lenet_draw(drawn, 1, MODEL_NORMAL);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         const struct lenet_tensor *tensor = &lenet_tensors[t];
         double sum = 0.0;
@@ -217,10 +217,34 @@ static void initial_values_are_the_labs(void **state)
         assert_true(fabs(sum / count) < 5 * 0.01 / sqrt(count));
     }
     assert_memory_not_equal(drawn, drawn + lenet_tensors[1].offset, 150 * sizeof drawn[0]);
-    lenet_draw(again, 1);
+    lenet_draw(again, 1, MODEL_NORMAL);
     assert_memory_equal(drawn, again, sizeof drawn);
-    lenet_draw(again, 2);
+    lenet_draw(again, 2, MODEL_NORMAL);
     assert_memory_not_equal(drawn, again, 150 * sizeof drawn[0]);
+}
+
+/* Uniform within 1/sqrt(inputs), biases too: variance a third of the bound's square. */
+static void he_uniform_values_are_mindspores(void **state)
+{
+    (void)state;
+    static const double fan_in[LENET_TENSORS] = {25, 150, 400, 400, 120, 120, 84, 84};
+    static float drawn[LENET_PARAMETERS];
+    lenet_draw(drawn, 1, MODEL_HE_UNIFORM);
+    for (size_t t = 0; t < LENET_TENSORS; t++) {
+        const struct lenet_tensor *tensor = &lenet_tensors[t];
+        double bound = 1.0 / sqrt(fan_in[t]);
+        double squares = 0.0;
+        double largest = 0.0;
+        for (size_t i = 0; i < tensor->count; i++) {
+            double value = (double)drawn[tensor->offset + i];
+            squares += value * value;
+            largest = fmax(largest, fabs(value));
+        }
+        double count = (double)tensor->count;
+        assert_true(largest <= bound * (1 + 1e-6) && largest > bound * 0.5);
+        /* Five standard errors: the variance of a square is 4/45 of the bound's fourth power. */
+        assert_true(fabs(squares / count / (bound * bound) - 1.0 / 3) < 5 * sqrt(4.0 / 45 / count));
+    }
 }
 
 static void pieces_cover_the_parameters(void **state)
@@ -382,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_fill_the_block_in_order),
         cmocka_unit_test(initial_values_are_the_labs),
+        cmocka_unit_test(he_uniform_values_are_mindspores),
         cmocka_unit_test(pieces_cover_the_parameters),
         cmocka_unit_test(forward_equals_the_independent_network),
         cmocka_unit_test(gradient_equals_the_numeric_one),

@@ -13,7 +13,14 @@
 enum {
     /* Looks before sleeping: tens of microseconds, more than the gap between two phases of a step
        and too little to starve whoever else wants the core. */
-    SPINS = 1000
+    SPINS = 1000,
+    CACHE_LINE = 64
+};
+
+/* A thread's share of the jobs of a round. */
+struct share {
+    _Alignas(CACHE_LINE) atomic_size_t next; /* job to take */
+    size_t end;
 };
 
 struct workers {
@@ -26,11 +33,10 @@ struct workers {
     /* Written before `round` moves, read after it was seen to move. */
     workers_fn *job;
     void *context;
-    size_t jobs;
+    struct share *shares; /* one a thread */
     bool quit;
 
     atomic_uint round;
-    atomic_size_t next;  /* number of the next job to take */
     atomic_uint working; /* workers that have not finished this round */
     struct worker {
         struct workers *workers;
@@ -48,14 +54,27 @@ static void relax(void)
 #endif
 }
 
+/* First the thread's own share, then what is left of the others'. */
 static void take_jobs(struct workers *workers, unsigned thread)
 {
-    for (;;) {
-        size_t index = atomic_fetch_add_explicit(&workers->next, 1, memory_order_relaxed);
-        if (index >= workers->jobs) {
-            return;
+    for (unsigned i = 0; i < workers->count; i++) {
+        struct share *share = &workers->shares[(thread + i) % workers->count];
+        for (;;) {
+            size_t index = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+            if (index >= share->end) {
+                break;
+            }
+            workers->job(workers->context, index, thread);
         }
-        workers->job(workers->context, index, thread);
+    }
+}
+
+static void share_out(struct workers *workers, size_t jobs)
+{
+    for (unsigned i = 0; i < workers->count; i++) {
+        struct share *share = &workers->shares[i];
+        atomic_store_explicit(&share->next, jobs * i / workers->count, memory_order_relaxed);
+        share->end = jobs * (i + 1) / workers->count;
     }
 }
 
@@ -141,6 +160,11 @@ enum model_code workers_new(struct workers **out, unsigned count, struct model_e
         return model_fail(err, MODEL_BUG, "making %u threads: no memory", count);
     }
     workers->count = count;
+    workers->shares = aligned_alloc(CACHE_LINE, count * sizeof(struct share));
+    if (!workers->shares) {
+        free(workers);
+        return model_fail(err, MODEL_BUG, "making %u threads: no memory", count);
+    }
     pthread_mutex_init(&workers->mutex, NULL);
     pthread_cond_init(&workers->wake, NULL);
     pthread_cond_init(&workers->idle, NULL);
@@ -173,6 +197,7 @@ void workers_free(struct workers *workers)
     pthread_cond_destroy(&workers->idle);
     pthread_cond_destroy(&workers->wake);
     pthread_mutex_destroy(&workers->mutex);
+    free(workers->shares);
     free(workers);
 }
 
@@ -185,8 +210,7 @@ void workers_run(struct workers *workers, workers_fn *job, void *context, size_t
 {
     workers->job = job;
     workers->context = context;
-    workers->jobs = jobs;
-    atomic_store_explicit(&workers->next, 0, memory_order_relaxed);
+    share_out(workers, jobs);
     if (workers->count == 1 || jobs <= 1) {
         take_jobs(workers, 0);
         return;

@@ -2,8 +2,10 @@
  * threads.h - persistent threads that share the blocks of a batch.
  *
  * A step is two short phases of a fraction of a millisecond, thousands of times a minute: threads
- * are made once, wait a bounded time in a spin, then sleep. workers_run hands out jobs by number in
- * no fixed order; whoever wants the same bits for any number of threads lets a job's result depend
+ * are made once, wait a bounded time in a spin, then sleep. workers_run hands out jobs by number, a
+ * share to each thread - the same one every time, so that what a job touches is still in that
+ * processor's cache - and whoever is done takes from the others' shares. The order is not fixed;
+ * whoever wants the same bits for any number of threads lets a job's result depend
  * on the job's number alone and adds up afterwards.
  *
  * The caller works too, as thread 0. One run at a time; only the thread that made the workers runs

@@ -1,5 +1,7 @@
 #include "model/training/lenet.h"
 
+#include <math.h>
+
 #include "model/base/random.h"
 
 #include "model/model_banned.h"
@@ -51,17 +53,29 @@ struct lenet_parameters lenet_point_at(const float *block)
     return lenet_point((float *)(uintptr_t)block);
 }
 
-void lenet_draw(float *block, uint64_t seed)
+/* Inputs of one neuron; those of a bias are its weight's, which stands before it. */
+static double fan_in(const struct lenet_tensor *tensor)
 {
-    /* MindSpore 1.0's default of Conv2d and Dense: weight_init 'normal', bias_init 'zeros'. */
-    const double sigma = 0.01;
+    const struct lenet_tensor *weight = tensor->rank == 1 ? tensor - 1 : tensor;
+    return (double)weight->count / (double)weight->dims[0];
+}
+
+static float draw(struct random *random, const struct lenet_tensor *tensor, enum model_init init)
+{
+    if (init == MODEL_HE_UNIFORM) {
+        return (float)((2.0 * random_uniform(random) - 1.0) / sqrt(fan_in(tensor)));
+    }
+    return tensor->rank == 1 ? 0.0f : (float)random_normal(random, 0.01);
+}
+
+void lenet_draw(float *block, uint64_t seed, enum model_init init)
+{
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         const struct lenet_tensor *tensor = &lenet_tensors[t];
         struct random random;
         random_init(&random, seed, RANDOM_STREAM_WEIGHTS + t);
         for (size_t i = 0; i < tensor->count; i++) {
-            bool is_bias = tensor->rank == 1;
-            block[tensor->offset + i] = is_bias ? 0.0f : (float)random_normal(&random, sigma);
+            block[tensor->offset + i] = draw(&random, tensor, init);
         }
     }
 }

@@ -52,10 +52,13 @@ struct lenet_parameters lenet_point(float *block);
 struct lenet_parameters lenet_point_at(const float *block);
 
 /*
- * Fills a block with the lab's initial values: weights Normal(0, 0.01), biases 0. Each tensor draws
- * from its own stream of the seed (random.h).
+ * Fills a block with initial values. Each tensor draws from its own stream of the seed (random.h).
+ * MODEL_NORMAL is MindSpore 1.0's default of Conv2d and Dense: weight_init 'normal', sigma 0.01,
+ * bias_init 'zeros'. MODEL_HE_UNIFORM is MindSpore 2's: HeUniform(negative_slope=sqrt(5)), whose
+ * bound sqrt(6 / ((1 + 5) · fan_in)) is 1/sqrt(fan_in), and biases uniform within the same bound
+ * (mindspore/nn/layer/basic.py and conv.py, 2.2).
  */
-void lenet_draw(float *block, uint64_t seed);
+void lenet_draw(float *block, uint64_t seed, enum model_init init);
 
 /* A range of the block of parameters, in floats. */
 struct lenet_piece {

@@ -130,7 +130,7 @@ enum model_code model_new(struct model **out, const struct model_config *config,
         goto done;
     }
     gemm_set_up();
-    lenet_draw(model->weights, config->seed);
+    lenet_draw(model->weights, config->seed, config->init);
     *out = model;
     model = NULL;
 done:

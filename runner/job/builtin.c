@@ -28,6 +28,7 @@ struct model_config job_model_config(const struct settings *settings)
         .use_nesterov = settings->use_nesterov,
         .threads = (unsigned)settings->threads,
         .kernels = settings->kernels,
+        .init = strcmp(settings->init, "he_uniform") == 0 ? MODEL_HE_UNIFORM : MODEL_NORMAL,
     };
 }
 
