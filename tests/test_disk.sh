@@ -44,10 +44,11 @@ all_whole() {
   done
 }
 
-# Staging in. One line is the reason's; the files that did not fit may each have one of their own.
-expect 73 'No space left on device' "$jobferry" --data_url=s3://data/big --train_url=s3://out/job \
-  "$server" --work_dir="$scratch/work" --data_dir="$disk/data"
-check "no partial file is left" all_whole "$disk/data" big
+# A set that cannot fit is told before it is fetched.
+expect 73 'the data take .* are free; make room' "$jobferry" --data_url=s3://data/big \
+  --train_url=s3://out/job "$server" --work_dir="$scratch/work" --data_dir="$disk/data"
+one_line
+check "nothing was fetched" test -z "$(ls -A "$disk")"
 check "nothing was trained" absent work/ckpt
 
 # Copies: one that cannot fit, many that do not, from a store and from a folder.
@@ -78,29 +79,54 @@ check "what was there is there" grep -q old "$disk/kept"
 expect 73 'Read-only file system' "$jobferry" --data_url=s3://data/big --train_url="$disk/job" "$server" --work_dir=work3
 check "nothing was trained" absent work3/ckpt
 
-# Training: a checkpoint has 483 KiB, so two fit, and the temporary of the third does not.
+# Checkpoints that cannot fit are told before the first step: 483 KiB each, and as many as are kept.
 mount_disk 1200k
-expect 73 'No space left on device' "$jobferry" train --data_url=digits --work_dir=work \
-  --ckpt_dir="$disk/ckpt" --epochs=5
+expect 73 'the checkpoints take .* are free; make room' "$jobferry" train --data_url=digits \
+  --work_dir=work --ckpt_dir="$disk/ckpt" --epochs=5
 one_line
-check "the last good checkpoint is named" grep -q "the last good checkpoint is .*lenet-2_2\.ckpt" "$output"
-for n in 1 2; do
-  expect 0 'verified by jobferry' "$jobferry" ckpt verify "$disk/ckpt/lenet-${n}_2.ckpt"
-done
+check "nothing was trained" absent "$disk/ckpt/lenet-1_2.ckpt"
+
+# Others fill the disk once the second checkpoint is there, and take what room its eviction gives.
+fill_when_two() { # COMMAND…: as expect takes it
+  "$@" &
+  local job=$! code=0
+  for _ in $(seq 3000); do
+    [ -e "$disk/ckpt/lenet-2_2.ckpt" ] && break
+    sleep 0.01
+  done
+  while kill -0 "$job" 2>/dev/null; do
+    head -c 4m /dev/zero >>"$disk/filler" 2>/dev/null
+  done
+  wait "$job" || code=$?
+  rm -f "$disk/filler"
+  return "$code"
+}
+last_good() { sed -n 's/.*the last good checkpoint is \([^ ,;]*\.ckpt\).*/\1/p' "$output"; }
+epochs=--epochs=200
+
+mount_disk 4m
+expect 73 'No space left on device' fill_when_two "$jobferry" train --data_url=digits \
+  --work_dir=work --ckpt_dir="$disk/ckpt" $epochs
+one_line
+good=$(last_good)
+check "the last good checkpoint is named" test -n "$good"
+expect 0 'verified by jobferry' "$jobferry" ckpt verify "$good"
+check "every checkpoint is whole" "$jobferry" ckpt verify "$disk"/ckpt/*.ckpt
 check "nothing temporary is left" test -z "$(find "$disk" -name '*.tmp')"
 
 # With room again, it goes on from there to the bits of a run that was never in trouble.
-mount -o remount,size=8m "$disk"
-expect 0 'continuing' "$jobferry" train --data_url=digits --work_dir=work --ckpt_dir="$disk/ckpt" --epochs=5
-expect 0 '' "$jobferry" train --data_url=digits --work_dir=easy --epochs=5
-check "the same bits" test "$(weights_sum "$disk/ckpt/lenet-5_2.ckpt")" = "$(weights_sum easy/ckpt/lenet-5_2.ckpt)"
+mount -o remount,size=16m "$disk"
+expect 0 'continuing' "$jobferry" train --data_url=digits --work_dir=work --ckpt_dir="$disk/ckpt" $epochs
+expect 0 '' "$jobferry" train --data_url=digits --work_dir=easy --ckpt_dir="$disk/easy" $epochs
+check "the same bits" test "$(weights_sum "$disk/ckpt/lenet-200_2.ckpt")" = "$(weights_sum "$disk/easy/lenet-200_2.ckpt")"
 
 # In a job, what was saved before is confirmed in the store.
-mount_disk 1200k
-expect 73 'No space left on device' "$jobferry" --data_url=s3://data/big --train_url=s3://out/full \
-  "$server" --work_dir="$scratch/work2" --ckpt_dir="$disk/ckpt" --epochs=5
-check "the last good checkpoint is named" grep -q "the last good checkpoint is .*lenet-2_2\.ckpt" "$output"
-expect 0 'lenet-2_2.ckpt' "$jobferry" ls "$server" s3://out/full/ckpt/
+mount_disk 4m
+expect 73 'No space left on device' fill_when_two "$jobferry" --data_url=s3://data/big \
+  --train_url=s3://out/full "$server" --work_dir="$scratch/work2" --ckpt_dir="$disk/ckpt" $epochs
+good=$(last_good)
+check "the last good checkpoint is named" test -n "$good"
+expect 0 "${good##*/}" "$jobferry" ls "$server" s3://out/full/ckpt/
 expect 0 '"exit"' "$jobferry" cat "$server" s3://out/full/report.json
 
 finish

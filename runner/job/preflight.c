@@ -36,10 +36,14 @@ void preflight_warn(struct preflight *preflight, const char *remedy, const char 
 enum exit_code preflight_fail_storage(struct preflight *preflight, struct storage_error *err,
                                       const char *hint)
 {
-    if (err->code == STORAGE_STOPPED && preflight->late) {
+    if (err->code == STORAGE_STOPPED && atomic_load(&preflight->late)) {
         err->code = STORAGE_UNREACHABLE;
         snprintf(err->message, sizeof err->message, "%s: no answer within the %d s of all checks",
                  preflight->check, PREFLIGHT_MS / 1000);
+    }
+    /* Of a probe nothing is lost that came half: the store could not be spoken with. */
+    if (err->code == STORAGE_TRANSFER) {
+        err->code = STORAGE_UNREACHABLE;
     }
     /* Of keys that may not do a thing we know which right they lack. */
     if (hint[0] && (!err->hint[0] || strcmp(err->service_code, "AccessDenied") == 0)) {
@@ -153,7 +157,7 @@ static void *watch(void *context)
         pthread_cond_timedwait(&watchdog->woken, &watchdog->lock, &until);
         bool late = (clock_seconds() - preflight->began) * 1000 > PREFLIGHT_MS;
         if (late || atomic_load(preflight->job->app->stop)) {
-            preflight->late = late;
+            atomic_store(&preflight->late, late);
             atomic_store(&preflight->ended, true);
         }
     }

@@ -14,7 +14,7 @@ struct preflight {
     void *context;
     double began;             /* clock_seconds */
     atomic_bool ended;        /* ends every request: the time is up, or a signal came */
-    bool late;                /* it was the time */
+    atomic_bool late;         /* it was the time */
     const char *check;        /* the name of the one under way */
     char note[2048];          /* what it says when all is well; "" makes no finding */
     bool warned;              /* it has warned: then it is not fine, too */
