@@ -53,7 +53,7 @@ static bool is_there(struct storage *store, const char *key, const void *data, s
     char there_tag[STORAGE_ETAG_MAX + 1];
     bool same = storage_get_tagged(store, key, STORAGE_PUT_IF_MAX, &there, &there_size, there_tag,
                                    NULL) == STORAGE_OK &&
-                there_size == size && memcmp(there, data, size) == 0;
+                there && there_size == size && memcmp(there, data, size) == 0;
     if (same) {
         memcpy(tag, there_tag, sizeof there_tag);
     }

@@ -313,9 +313,9 @@ static bool is_writer(const char *process, const char *number, const struct stat
     snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", process, number);
     FILE *info = fopen(path, "re");
     while (info && fgets(line, sizeof line, info)) {
-        unsigned long flags = 0;
-        if (sscanf(line, "flags: %lo", &flags) == 1) {
-            writes = (flags & O_ACCMODE) != O_RDONLY;
+        static const char label[] = "flags:"; /* proc(5): octal */
+        if (strncmp(line, label, sizeof label - 1) == 0) {
+            writes = (strtoul(line + sizeof label - 1, NULL, 8) & O_ACCMODE) != O_RDONLY;
         }
     }
     if (info) {

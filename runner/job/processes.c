@@ -35,22 +35,34 @@ bool process_read(struct process *process, pid_t pid)
     if (read_file(path, text, sizeof text) <= 0) {
         return false;
     }
-    /* The name stands in parentheses and may hold any character, those too. */
-    const char *rest = strrchr(text, ')');
-    int parent = 0;
-    int group = 0;
-    int session = 0;
+    /* proc(5). The name stands in parentheses and may hold any character, those too. */
+    enum {
+        PARENT = 1, /* fields after the state, counted from 1 */
+        GROUP = 2,
+        SESSION = 3,
+        START_TIME = 19
+    };
+    unsigned long long fields[START_TIME + 1] = {0};
+    char *rest = strrchr(text, ')');
     memset(process, 0, sizeof *process);
-    if (!rest || sscanf(rest + 1,
-                        " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-                        "%llu",
-                        &process->state, &parent, &group, &session, &process->start_time) != 5) {
+    if (!rest || rest[1] != ' ' || rest[2] == '\0') {
         return false;
     }
+    process->state = rest[2];
+    rest += 3;
+    for (size_t i = 1; i <= START_TIME; i++) {
+        char *end = rest;
+        fields[i] = strtoull(rest, &end, 10);
+        if (end == rest) {
+            return false;
+        }
+        rest = end;
+    }
     process->pid = pid;
-    process->parent = parent;
-    process->group = group;
-    process->session = session;
+    process->parent = (pid_t)fields[PARENT];
+    process->group = (pid_t)fields[GROUP];
+    process->session = (pid_t)fields[SESSION];
+    process->start_time = fields[START_TIME];
     return true;
 }
 
