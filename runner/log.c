@@ -37,6 +37,22 @@ void log_timestamp(char *out, size_t size)
     strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
+void log_set_file(struct log *log, struct log_file *file)
+{
+    pthread_mutex_lock(&log->lock);
+    log->file = file;
+    pthread_mutex_unlock(&log->lock);
+}
+
+void log_on_warning(struct log *log, void (*on_warning)(void *context, const char *text),
+                    void *context)
+{
+    pthread_mutex_lock(&log->lock);
+    log->on_warning = on_warning;
+    log->warning_context = context;
+    pthread_mutex_unlock(&log->lock);
+}
+
 static void print_json(json_t *object)
 {
     char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -121,7 +137,11 @@ __attribute__((format(printf, 3, 0))) static void log_text(struct log *log, cons
     pthread_mutex_lock(&log->lock);
     erase(log);
     print_line(log, level, text);
-    if (strcmp(level, "warning") == 0 && log->warning_count < LOG_WARNINGS_MAX) {
+    bool is_warning = strcmp(level, "warning") == 0;
+    if (is_warning && log->on_warning) {
+        log->on_warning(log->warning_context, text);
+    }
+    if (is_warning && log->warning_count < LOG_WARNINGS_MAX) {
         char *copy = strdup(text);
         if (copy) {
             log->warnings[log->warning_count++] = copy;

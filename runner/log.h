@@ -25,6 +25,8 @@ struct log {
     bool verbose;          /* --verbose: storage requests too */
     bool drawn;            /* a line without end stands on the terminal */
     struct log_file *file; /* borrowed; NULL: none. Has each line too, with its time */
+    void (*on_warning)(void *context, const char *text); /* NULL: nobody asks */
+    void *warning_context;
     char *warnings[LOG_WARNINGS_MAX];
     size_t warning_count;
     bool muted;         /* failures are kept below, and not printed */
@@ -34,6 +36,12 @@ struct log {
 
 void log_init(struct log *log, bool json, bool verbose);
 void log_release(struct log *log);
+
+/* From now on each line goes into the file too; NULL: no more. */
+void log_set_file(struct log *log, struct log_file *file);
+/* Calls back with each warning, which must not log; NULL: no more. */
+void log_on_warning(struct log *log, void (*on_warning)(void *context, const char *text),
+                    void *context);
 
 void log_info(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));

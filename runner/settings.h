@@ -115,6 +115,11 @@ struct settings {
     uint64_t digits_train;
     uint64_t digits_test;
 
+    /* records */
+    const char *events;
+    const char *metrics_file;
+    uint64_t log_max; /* bytes */
+
     /* storage commands */
     struct object_flags objects;
     const char *from_file;

@@ -119,7 +119,7 @@ enum exit_code command_eval(struct app *app)
         json_line_print(json_pack("{s{sf sf} sI}", "metrics", "loss", metrics.loss, "acc",
                                   metrics.accuracy, "samples", (json_int_t)metrics.samples));
     } else if (!code) {
-        job_print_metrics(app->settings, &metrics);
+        job_print_metrics(app, &metrics);
     }
     session_close(&session);
     return code;

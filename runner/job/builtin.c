@@ -118,8 +118,6 @@ enum exit_code builtin_open_data(struct job *job)
     if (!job->test_set) {
         log_warn(&app->log, "%s has no test images: nothing is evaluated", job->data_dir);
     }
-    report_dataset(job->report, job->data_text, job->staged_objects, job->staged_bytes,
-                   model_dataset_crc32(job->train_set));
     return EXIT_DONE;
 }
 

@@ -2,7 +2,7 @@
  * job.c - the job as a machine of states: the table below is the whole of it, and the picture in
  * runner/README.md is the table.
  */
-#include "runner/job/job.h"
+#include "runner/job/records.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -67,6 +67,9 @@ static enum job_state step(struct job *job, enum job_state at)
 {
     const struct state *state = &states[at];
     double began = clock_seconds();
+    if (job->report) {
+        report_state(job->report, state->name);
+    }
     enum exit_code code = state->enter(job);
     /* In these, nothing but the flag tells: RUN sees to it itself. */
     if (at < STATE_RUN && atomic_load(job->app->stop) &&
@@ -106,6 +109,7 @@ void job_free(struct job *job)
     publisher_free(job->publisher);
     job->trainer->release(job);
     runs_release(&job->runs);
+    records_end(job);
     report_free(job->report);
     place_close(&job->data);
     place_close(&job->train);

@@ -18,6 +18,7 @@
 #include "runner/job/runs.h"
 #include "runner/job/termination.h"
 
+struct records;     /* records.h */
 struct trainer;     /* trainer.h */
 struct command_job; /* command.h */
 
@@ -75,6 +76,7 @@ struct job {
     struct publisher *publisher;
     atomic_bool give_up; /* ends what train's store is doing */
     struct report *report;
+    struct records *records; /* records.h; NULL before VALIDATE */
     uint64_t staged_bytes, staged_objects;
 };
 
@@ -127,7 +129,7 @@ void job_each_checkpoint(const char *folder, bool (*each)(void *context, const c
                          void *context);
 
 /* Prints the lab's line: Metrics: {'loss': 0.105, 'acc': 0.97}, those of --metrics. */
-void job_print_metrics(const struct settings *settings, const struct model_metrics *metrics);
+void job_print_metrics(struct app *app, const struct model_metrics *metrics);
 /* Whether --metrics holds only names we know; logs and returns EXIT_USAGE otherwise. */
 enum exit_code job_check_metrics(struct app *app);
 

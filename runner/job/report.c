@@ -1,5 +1,6 @@
 #include "runner/job/report.h"
 
+#include "runner/job/report_html.h"
 #include "runner/json_line.h"
 #include "runner/version.h"
 
@@ -10,9 +11,41 @@
 #include "runner/runner_banned.h"
 
 struct report {
+    pthread_mutex_t lock; /* over all below */
     json_t *root;
     json_t *phases, *epochs, *training; /* inside root */
+    struct {
+        report_listener_fn *tell;
+        void *context;
+    } listeners[REPORT_LISTENERS];
+    size_t listener_count;
+    struct report_wrong wrong[REPORT_WRONG_MAX];
+    size_t wrong_count;
 };
+
+/* Called with the lock held. */
+static void tell(struct report *report, const char *event, const json_t *object)
+{
+    for (size_t i = 0; i < report->listener_count; i++) {
+        report->listeners[i].tell(report->listeners[i].context, event, object);
+    }
+}
+
+/* Tells of a thing and puts it, taking the reference, under a key or at a list's end, or nowhere.
+ */
+static void add(struct report *report, const char *event, json_t *object, const char *key,
+                json_t *list)
+{
+    pthread_mutex_lock(&report->lock);
+    tell(report, event, object);
+    if (key) {
+        json_object_set(report->root, key, object);
+    } else if (list) {
+        json_array_append(list, object);
+    }
+    json_decref(object);
+    pthread_mutex_unlock(&report->lock);
+}
 
 /* A number that JSON can hold; null otherwise. */
 static json_t *number(double value)
@@ -85,6 +118,7 @@ struct report *report_new(const struct arguments *arguments)
     }
     char now[32];
     log_timestamp(now, sizeof now);
+    pthread_mutex_init(&report->lock, NULL);
     report->phases = json_array();
     report->epochs = json_array();
     report->training = json_pack("{so}", "epochs", report->epochs);
@@ -93,7 +127,7 @@ struct report *report_new(const struct arguments *arguments)
                   now, "arguments", known_arguments(arguments), "unknown_arguments",
                   unknown_names(arguments), "phases", report->phases, "training", report->training);
     if (!report->root) {
-        free(report);
+        report_free(report);
         return NULL;
     }
     return report;
@@ -103,49 +137,105 @@ void report_free(struct report *report)
 {
     if (report) {
         json_decref(report->root);
+        pthread_mutex_destroy(&report->lock);
         free(report);
     }
 }
 
+void report_listen(struct report *report, report_listener_fn *listener, void *context)
+{
+    pthread_mutex_lock(&report->lock);
+    if (report->listener_count < REPORT_LISTENERS) {
+        report->listeners[report->listener_count].tell = listener;
+        report->listeners[report->listener_count++].context = context;
+    }
+    pthread_mutex_unlock(&report->lock);
+}
+
+void report_state(struct report *report, const char *state)
+{
+    add(report, "state", json_pack("{ss}", "state", state), NULL, NULL);
+}
+
+void report_warning(struct report *report, const char *text)
+{
+    add(report, "warning", json_pack("{so}", "text", json_text(text)), NULL, NULL);
+}
+
 void report_run(struct report *report, const char *run, uint64_t attempt)
 {
-    json_object_set_new(report->root, "run", json_text(run));
-    json_object_set_new(report->root, "attempt", json_integer((json_int_t)attempt));
+    json_t *object = json_pack("{so sI}", "run", json_text(run), "attempt", (json_int_t)attempt);
+    pthread_mutex_lock(&report->lock);
+    json_object_update(report->root, object);
+    pthread_mutex_unlock(&report->lock);
+    add(report, "run", object, NULL, NULL);
 }
 
 void report_phase(struct report *report, const char *name, double seconds, uint64_t bytes,
                   uint64_t objects)
 {
-    json_array_append_new(report->phases,
-                          json_pack("{ss sf sI sI}", "name", name, "seconds", seconds, "bytes",
-                                    (json_int_t)bytes, "objects", (json_int_t)objects));
+    add(report, "phase",
+        json_pack("{ss sf sI sI}", "name", name, "seconds", seconds, "bytes", (json_int_t)bytes,
+                  "objects", (json_int_t)objects),
+        NULL, report->phases);
 }
 
-void report_dataset(struct report *report, const char *url, uint64_t files, uint64_t bytes,
-                    uint32_t manifest_crc32)
+void report_dataset(struct report *report, const char *url, const struct data_manifest *manifest)
 {
-    char crc32[16];
-    snprintf(crc32, sizeof crc32, "%08x", manifest_crc32);
-    json_object_set_new(report->root, "dataset",
-                        json_pack("{so sI sI ss}", "url", json_text(url), "files",
-                                  (json_int_t)files, "bytes", (json_int_t)bytes, "manifest_crc32",
-                                  crc32));
+    json_t *object =
+        json_pack("{so sI sI so}", "url", json_text(url), "files", (json_int_t)manifest->objects,
+                  "bytes", (json_int_t)manifest->bytes, "manifest_crc32", json_null());
+    if (manifest->complete) {
+        char crc32[16];
+        snprintf(crc32, sizeof crc32, "%08x", manifest->crc32);
+        json_object_set_new(object, "manifest_crc32", json_string(crc32));
+    }
+    add(report, "dataset", object, "dataset", NULL);
 }
 
 void report_epoch(struct report *report, uint64_t epoch, double loss, double accuracy,
                   double seconds, double images_per_second)
 {
-    json_array_append_new(report->epochs,
-                          json_pack("{sI so so sf so}", "epoch", (json_int_t)epoch, "loss",
-                                    number(loss), "acc", number(accuracy), "seconds", seconds,
-                                    "images_per_second", number(images_per_second)));
+    add(report, "epoch",
+        json_pack("{sI so so sf so}", "epoch", (json_int_t)epoch, "loss", number(loss), "acc",
+                  number(accuracy), "seconds", seconds, "images_per_second",
+                  number(images_per_second)),
+        NULL, report->epochs);
 }
 
 void report_metrics(struct report *report, const struct model_metrics *metrics)
 {
-    json_object_set_new(
-        report->training, "metrics",
-        json_pack("{so so}", "loss", number(metrics->loss), "acc", number(metrics->accuracy)));
+    json_t *object =
+        json_pack("{so so}", "loss", number(metrics->loss), "acc", number(metrics->accuracy));
+    pthread_mutex_lock(&report->lock);
+    json_object_set(report->training, "metrics", object);
+    pthread_mutex_unlock(&report->lock);
+    add(report, "metrics", object, NULL, NULL);
+}
+
+void report_predictions(struct report *report, uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES],
+                        const struct report_wrong *wrong, size_t count)
+{
+    json_t *rows = json_array();
+    for (size_t truth = 0; truth < MODEL_CLASSES; truth++) {
+        json_t *row = json_array();
+        for (size_t k = 0; k < MODEL_CLASSES; k++) {
+            json_array_append_new(row, json_integer((json_int_t)confusion[truth][k]));
+        }
+        json_array_append_new(rows, row);
+    }
+    json_t *list = json_array();
+    pthread_mutex_lock(&report->lock);
+    report->wrong_count = count < REPORT_WRONG_MAX ? count : REPORT_WRONG_MAX;
+    for (size_t i = 0; i < report->wrong_count; i++) {
+        report->wrong[i] = wrong[i];
+        json_array_append_new(list, json_pack("{sI si si}", "image", (json_int_t)wrong[i].image,
+                                              "prediction", (int)wrong[i].prediction, "truth",
+                                              (int)wrong[i].truth));
+    }
+    json_object_set_new(report->training, "confusion", rows);
+    json_object_set_new(report->training, "wrong", list);
+    pthread_mutex_unlock(&report->lock);
 }
 
 static const char *state_name(enum publication_state state)
@@ -155,6 +245,23 @@ static const char *state_name(enum publication_state state)
                                           : "queued";
 }
 
+static json_t *checkpoint_json(const struct publication *one)
+{
+    char crc32[16];
+    snprintf(crc32, sizeof crc32, "%08x", one->crc32);
+    bool confirmed = one->state == PUBLICATION_CONFIRMED;
+    return json_pack("{so sI sI sI sI ss ss so}", "name", json_text(one->name), "epoch",
+                     (json_int_t)one->epoch, "step", (json_int_t)one->step, "cumulative_step",
+                     (json_int_t)one->cumulative_step, "size", (json_int_t)one->size, "crc32",
+                     crc32, "state", state_name(one->state), "seconds_to_pointer",
+                     confirmed ? number(one->seconds_to_pointer) : json_null());
+}
+
+void report_promotion(struct report *report, json_t *promotion)
+{
+    add(report, "promotion", promotion, "promotion", NULL);
+}
+
 void report_checkpoints(struct report *report, const struct publication *publications, size_t count,
                         uint64_t newest_local_step)
 {
@@ -162,41 +269,52 @@ void report_checkpoints(struct report *report, const struct publication *publica
     uint64_t confirmed = 0;
     for (size_t i = 0; i < count; i++) {
         const struct publication *one = &publications[i];
-        char crc32[16];
-        snprintf(crc32, sizeof crc32, "%08x", one->crc32);
-        json_array_append_new(
-            list, json_pack("{so sI sI sI ss ss so}", "name", json_text(one->name), "epoch",
-                            (json_int_t)one->epoch, "step", (json_int_t)one->step, "size",
-                            (json_int_t)one->size, "crc32", crc32, "state", state_name(one->state),
-                            "seconds_to_pointer",
-                            one->state == PUBLICATION_CONFIRMED ? number(one->seconds_to_pointer)
-                                                                : json_null()));
+        json_t *object = checkpoint_json(one);
+        json_array_append(list, object);
+        add(report, "checkpoint", object, NULL, NULL);
         if (one->state == PUBLICATION_CONFIRMED && one->cumulative_step > confirmed) {
             confirmed = one->cumulative_step;
         }
     }
+    pthread_mutex_lock(&report->lock);
     json_object_set_new(report->root, "checkpoints", list);
-    json_object_set_new(report->root, "exposure",
-                        json_pack("{sI sI}", "newest_local_step", (json_int_t)newest_local_step,
-                                  "newest_confirmed_step", (json_int_t)confirmed));
+    pthread_mutex_unlock(&report->lock);
+    add(report, "exposure",
+        json_pack("{sI sI}", "newest_local_step", (json_int_t)newest_local_step,
+                  "newest_confirmed_step", (json_int_t)confirmed),
+        "exposure", NULL);
 }
 
 void report_exit(struct report *report, enum exit_code code, const char *by, const char *reason)
 {
     char now[32];
     log_timestamp(now, sizeof now);
+    pthread_mutex_lock(&report->lock);
     json_object_set_new(report->root, "ended", json_string(now));
-    json_object_set_new(
-        report->root, "exit",
-        json_pack("{si ss so}", "code", (int)code, "by", by, "reason", json_text(reason)));
+    pthread_mutex_unlock(&report->lock);
+    add(report, "exit",
+        json_pack("{si ss so}", "code", (int)code, "by", by, "reason", json_text(reason)), "exit",
+        NULL);
 }
 
-char *report_text(const struct report *report, const struct log *log)
+/* Brings the log's warnings in; with the lock held. */
+static void take_warnings(const struct report *report, const struct log *log)
 {
     json_t *warnings = json_array();
     for (size_t i = 0; i < log->warning_count; i++) {
         json_array_append_new(warnings, json_text(log->warnings[i]));
     }
     json_object_set_new(report->root, "warnings", warnings);
+}
+
+char *report_text(const struct report *report, const struct log *log)
+{
+    take_warnings(report, log);
     return json_dumps(report->root, JSON_INDENT(2));
+}
+
+char *report_page(const struct report *report, const struct log *log)
+{
+    take_warnings(report, log);
+    return report_html(report->root, report->wrong, report->wrong_count);
 }

@@ -1,5 +1,5 @@
 /* state_finalize.c - FINALIZE: output, records and the report, whatever came before. */
-#include "runner/job/job.h"
+#include "runner/job/records.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -66,41 +66,6 @@ static enum exit_code copy_output(struct job *job)
     return code ? code : finished;
 }
 
-/* report.json beside the checkpoints and, with a train_url, there and under log/. */
-static enum exit_code write_report(struct job *job)
-{
-    enum exit_code code = EXIT_DONE;
-    struct storage_error err;
-    struct place here = {0};
-    char path[JOB_PATH_MAX];
-    char *text = report_text(job->report, &job->app->log);
-    if (!text || !storage_join(path, sizeof path, job->settings->work_dir, "report.json")) {
-        code = app_fail(job->app, EXIT_BUG, "write report.json: no memory");
-        goto done;
-    }
-    if (place_open(&here, job->app, SIDE_DATA, path, NULL, 0) ||
-        storage_put(here.store, here.url.key, text, strlen(text), NULL, &err)) {
-        code = here.store ? app_fail_storage(job->app, &err) : EXIT_DISK;
-    }
-    if (job->train.store && job->remote.store) {
-        char key[STORAGE_PATH_MAX];
-        char name[128];
-        snprintf(name, sizeof name, "log/%s.report.json", job->run);
-        const char *names[] = {"report.json", job->run[0] ? name : NULL};
-        for (size_t i = 0; i < sizeof names / sizeof names[0] && names[i]; i++) {
-            remote_key(&job->remote, key, names[i]);
-            if (storage_put(job->train.store, key, text, strlen(text), NULL, &err)) {
-                code = app_fail_storage(job->app, &err);
-                break;
-            }
-        }
-    }
-done:
-    place_close(&here);
-    free(text);
-    return code;
-}
-
 /* After a store that did not answer in time, the report may still try, shortly. */
 static void limit_store(struct job *job)
 {
@@ -132,6 +97,6 @@ enum exit_code state_finalize(struct job *job)
                 code == EXIT_DONE ? "finished"
                 : job->code       ? job->reason
                                   : job->app->log.failure);
-    enum exit_code written = write_report(job);
+    enum exit_code written = records_write(job);
     return code ? code : written;
 }

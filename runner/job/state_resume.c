@@ -1,5 +1,5 @@
 /* state_resume.c - RESUME: which run this is, where it goes on, and its record. */
-#include "runner/job/job.h"
+#include "runner/job/records.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -134,5 +134,6 @@ enum exit_code state_resume(struct job *job)
     job->start.present = true;
     job->end = job->start;
     report_run(job->report, job->run, job->attempt);
+    records_name_run(job);
     return job->has_remote ? start_publisher(job) : EXIT_DONE;
 }

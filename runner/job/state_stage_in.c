@@ -84,5 +84,6 @@ enum exit_code state_stage_in(struct job *job)
             return code;
         }
     }
+    report_dataset(job->report, job->data_text, &job->data_manifest);
     return job->trainer->open_data(job);
 }

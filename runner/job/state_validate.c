@@ -1,5 +1,6 @@
 /* state_validate.c - VALIDATE: everything that can be found wrong before work begins. */
 #include "runner/job/preflight.h"
+#include "runner/job/records.h"
 
 #include "runner/runner_banned.h"
 
@@ -13,9 +14,15 @@ static void warn(void *context, const struct finding *finding)
 
 enum exit_code state_validate(struct job *job)
 {
-    enum exit_code code = preflight_run(job, false, warn, job);
+    enum exit_code code = records_begin(job);
+    code = code ? code : preflight_run(job, false, warn, job);
+    if (code) {
+        report_exit(job->report, code, "runner", job->app->log.failure);
+        return code;
+    }
+    records_open_log(job);
     /* Staging in may take as long as it needs. */
-    return code || !job->data_url
-               ? code
-               : place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0);
+    return job->data_url
+               ? place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0)
+               : EXIT_DONE;
 }

@@ -44,23 +44,23 @@ static void on_saved(void *context, const char *path, const struct model_state *
     publish(watch, path, state, (double)NAN, (double)NAN);
 }
 
-void job_print_metrics(const struct settings *settings, const struct model_metrics *metrics)
+void job_print_metrics(struct app *app, const struct model_metrics *metrics)
 {
     char loss[40];
     char accuracy[40];
+    char line[160];
+    const char *wanted = app->settings->metrics;
     model_format_double(loss, sizeof loss, metrics->loss);
     model_format_double(accuracy, sizeof accuracy, metrics->accuracy);
-    bool with_loss = strstr(settings->metrics, "loss") != NULL;
-    const char *name = strstr(settings->metrics, "accuracy") ? "accuracy"
-                       : strstr(settings->metrics, "acc")    ? "acc"
-                                                             : NULL;
-    printf("Metrics: {%s%s%s", with_loss ? "'loss': " : "", with_loss ? loss : "",
-           with_loss && name ? ", " : "");
-    if (name) {
-        printf("'%s': %s", name, accuracy);
-    }
-    printf("}\n");
-    fflush(stdout);
+    bool with_loss = strstr(wanted, "loss") != NULL;
+    const char *name = strstr(wanted, "accuracy") ? "accuracy"
+                       : strstr(wanted, "acc")    ? "acc"
+                                                  : NULL;
+    int used = snprintf(line, sizeof line, "Metrics: {%s%s", with_loss ? "'loss': " : "",
+                        with_loss ? loss : "");
+    snprintf(line + used, sizeof line - (size_t)used, "%s%s%s%s%s}", with_loss && name ? ", " : "",
+             name ? "'" : "", name ? name : "", name ? "': " : "", name ? accuracy : "");
+    log_result(&app->log, line);
 }
 
 static enum model_code on_epoch_end(void *context, const struct model_progress *progress,
@@ -96,9 +96,7 @@ static enum model_code on_epoch_end(void *context, const struct model_progress *
 
 static void print_line(void *context, const char *line)
 {
-    (void)context;
-    printf("%s\n", line);
-    fflush(stdout);
+    log_result(context, line);
 }
 
 /* What was trained since the last save is saved too. */
@@ -152,8 +150,9 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
         }
     }
     if (job->test_set) {
-        job_print_metrics(job->settings, &watch->metrics);
+        job_print_metrics(job->app, &watch->metrics);
         report_metrics(job->report, &watch->metrics);
+        return builtin_predictions(job);
     }
     return EXIT_DONE;
 }
@@ -186,7 +185,7 @@ enum exit_code builtin_run(struct job *job)
     enum exit_code result = EXIT_DONE;
     enum model_code code = model_checkpointer_new(&callbacks[0], &saving, &err);
     if (!code) {
-        code = model_loss_monitor_new(&callbacks[1], print_times, print_line, NULL, &err);
+        code = model_loss_monitor_new(&callbacks[1], print_times, print_line, &job->app->log, &err);
     }
     if (code) {
         result = app_fail_model(job->app, &err);

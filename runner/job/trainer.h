@@ -32,6 +32,7 @@ enum exit_code builtin_open_data(struct job *job);
 enum exit_code builtin_resume(struct job *job);
 enum exit_code builtin_run(struct job *job);
 enum exit_code builtin_stop(struct job *job);
+enum exit_code builtin_predictions(struct job *job); /* of the test images, into the report */
 void builtin_release(struct job *job);
 
 #endif
