@@ -60,8 +60,8 @@ static bool weigh_manifest(void *context, const struct manifest *manifest)
     if (manifest->file_count > 0 && manifest->cumulative_step < candidate->below &&
         (!candidate->has_manifest ||
          manifest->cumulative_step > candidate->manifest.cumulative_step)) {
-        candidate->manifest = *manifest;
-        candidate->has_manifest = true;
+        manifest_release(&candidate->manifest);
+        candidate->has_manifest = manifest_copy(&candidate->manifest, manifest);
     }
     return true;
 }
@@ -129,6 +129,7 @@ static enum exit_code fetch_newer(struct candidate *candidate)
     for (;;) {
         struct storage_error err = {0};
         candidate->has_manifest = false;
+        manifest_release(&candidate->manifest);
         if (remote_each_manifest(&job->remote, candidate->run, weigh_manifest, candidate, &err)) {
             return app_fail_storage(job->app, &err);
         }
@@ -177,6 +178,11 @@ enum exit_code candidate_find_run(struct candidate *candidate)
         candidate->attempt = latest.attempt;
     }
     return EXIT_DONE;
+}
+
+void candidate_release(struct candidate *candidate)
+{
+    manifest_release(&candidate->manifest);
 }
 
 enum exit_code candidate_find_newest(struct candidate *candidate)

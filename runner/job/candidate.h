@@ -25,6 +25,8 @@ struct candidate {
 /* Finds the newest run on record alone: run, finished and attempt. */
 enum exit_code candidate_find_run(struct candidate *candidate);
 
+void candidate_release(struct candidate *candidate);
+
 /*
  * Finds the newest run on record, here and in the store, and its best checkpoint; what only the
  * store has is fetched into ckpt_dir. candidate->job is set, all else zero. No run, or a run

@@ -1,6 +1,8 @@
+/* publish.c - the queue of units and the thread that delivers them. */
 #include "runner/job/publish.h"
 
 #include "runner/app.h"
+#include "runner/job/delivery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,211 +12,108 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/runner_banned.h"
 
 enum {
     PUBLICATIONS_MAX = 100000,
-    KNOWN_MAX = 200000
+    WAITING_MAX = 8, /* units that wait; older ones are skipped */
+    PINS_MAX = 256   /* descriptors; files beyond are opened when it is their turn */
 };
 
 static const double PAUSE_FIRST_S = 0.5; /* between tries; doubles up to PAUSE_MAX_S */
 static const double PAUSE_MAX_S = 20.0;
 
-/* A file held open until it is out. */
-struct pinned {
-    int fd; /* -1: none */
-    char name[256];
-};
-
-struct unit {
+struct entry {
     struct publication result;
-    struct pinned file;
-    struct pinned shared; /* the graph's file, a descriptor of its own */
-    double loss, accuracy;
-    double added; /* clock_seconds */
+    struct unit unit; /* released when its state is no more QUEUED */
+    double added;     /* clock_seconds */
 };
 
 struct publisher {
-    struct remote remote;
-    const char *run;
-    uint64_t attempt;
+    struct delivery delivery; /* the thread's, once there is a unit */
     const atomic_bool *stop_now;
     atomic_bool *give_up;
     struct log *log;
 
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the queue below */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool ending; /* no more will be added; the thread ends when all is out */
     bool ended;
-    struct unit *units;
-    size_t unit_count, unit_capacity, unit_next;
+    bool hurries;
+    bool fenced;
+    struct entry *entries;
+    size_t count, capacity;
+    size_t busy; /* the entry that is being delivered; SIZE_MAX: none */
+    size_t pins;
+    uint64_t skipped;
+    uint64_t seq;
     struct publication *results; /* made by publisher_finish */
 
-    struct pinned shared;        /* the adding thread's alone */
-    struct manifest_file *known; /* what manifests name */
-    size_t known_count, known_capacity;
-    uint64_t seq;
-    struct pointer pointer;
+    char *shared_path; /* the graph's file; the adding thread's alone */
 };
 
-static bool pin(struct publisher *publisher, struct pinned *file, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    snprintf(file->name, sizeof file->name, "%s", slash ? slash + 1 : path);
-    file->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (file->fd < 0) {
-        log_warn(publisher->log, "cannot publish %s: %s", path, strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-static void unpin(struct pinned *file)
-{
-    if (file->fd >= 0) {
-        close(file->fd);
-    }
-    file->fd = -1;
-}
-
-/* CRC-32 and size of a pinned file; leaves its offset at the start. */
-static bool measure(const struct pinned *file, uint32_t *crc32, uint64_t *size)
-{
-    enum {
-        PIECE = 256 * 1024
-    };
-    char *piece = malloc(PIECE);
-    *crc32 = 0;
-    *size = 0;
-    ssize_t got = -1;
-    if (piece) {
-        while ((got = pread(file->fd, piece, PIECE, (off_t)*size)) > 0) {
-            *crc32 = storage_crc32(*crc32, piece, (size_t)got);
-            *size += (uint64_t)got;
-        }
-    }
-    free(piece);
-    return got == 0 && lseek(file->fd, 0, SEEK_SET) == 0;
-}
-
-static struct manifest_file *find_known(const struct publisher *publisher, const char *name)
-{
-    for (size_t i = publisher->known_count; i > 0; i--) {
-        if (strcmp(publisher->known[i - 1].name, name) == 0) {
-            return &publisher->known[i - 1];
-        }
-    }
-    return NULL;
-}
-
-static bool add_known(struct publisher *publisher, const struct manifest_file *file)
-{
-    const struct manifest_file *known = find_known(publisher, file->name);
-    if (known && strcmp(known->key, file->key) == 0) {
-        return true;
-    }
-    if (publisher->known_count == publisher->known_capacity) {
-        size_t capacity = publisher->known_capacity ? publisher->known_capacity * 2 : 64;
-        struct manifest_file *grown =
-            capacity > KNOWN_MAX ? NULL : realloc(publisher->known, capacity * sizeof *grown);
-        if (!grown) {
-            return false;
-        }
-        publisher->known = grown;
-        publisher->known_capacity = capacity;
-    }
-    publisher->known[publisher->known_count++] = *file;
-    return true;
-}
-
-/*
- * Puts one file into the store unless a manifest already names those very bytes, and describes it.
- * A name that a manifest holds with other bytes goes to a key of its own.
+/* ---- choosing ---------------------------------------------------------------------------------
  */
-static enum storage_code put_file(struct publisher *publisher, const struct pinned *pinned,
-                                  struct manifest_file *file, struct storage_error *err)
+
+/* Whether a goes before b: it came later, unless its name says that it is of an earlier step. */
+static bool is_newer(const struct unit *a, const struct unit *b)
 {
-    char key[STORAGE_PATH_MAX];
-    memset(file, 0, sizeof *file);
-    snprintf(file->name, sizeof file->name, "%s", pinned->name);
-    if (!measure(pinned, &file->crc32, &file->size)) {
-        *err = (struct storage_error){.code = STORAGE_DISK, .system_errno = errno};
-        snprintf(err->message, sizeof err->message, "read %s: %s", pinned->name, strerror(errno));
-        return STORAGE_DISK;
+    if (a->has_step && b->has_step) {
+        return a->epoch != b->epoch ? a->epoch > b->epoch : a->step >= b->step;
     }
-    const struct manifest_file *known = find_known(publisher, file->name);
-    if (known && known->size == file->size && known->crc32 == file->crc32) {
-        *file = *known;
-        return STORAGE_OK;
-    }
-    if (known) {
-        snprintf(file->key, sizeof file->key, ".jobferry/data/%s/%llu-%llu/%s", publisher->run,
-                 (unsigned long long)publisher->attempt, (unsigned long long)publisher->seq,
-                 file->name);
-    } else {
-        snprintf(file->key, sizeof file->key, "ckpt/%s", file->name);
-    }
-    remote_key(&publisher->remote, key, file->key);
-    uint64_t size = 0;
-    enum storage_code code =
-        storage_put_stream(publisher->remote.store, key, pinned->fd, &size, &file->verified, err);
-    if (!code && size != file->size) {
-        *err = (struct storage_error){.code = STORAGE_CHANGED};
-        snprintf(err->message, sizeof err->message, "publish %s: it changed while it was read",
-                 file->name);
-        code = STORAGE_CHANGED;
-    }
-    return code;
+    return true;
 }
 
-/* Payload, manifest, pointer of one unit. */
-static enum storage_code publish(struct publisher *publisher, struct unit *unit,
-                                 struct storage_error *err)
+/* The newest that waits, or count. Under the lock. */
+static size_t find_newest(const struct publisher *publisher)
 {
-    struct manifest manifest = {
-        .attempt = publisher->attempt,
-        .seq = publisher->seq,
-        .epoch = unit->result.epoch,
-        .step = unit->result.step,
-        .cumulative_step = unit->result.cumulative_step,
-        .loss = unit->loss,
-        .accuracy = unit->accuracy,
-        .file_count = 1,
-    };
-    snprintf(manifest.run, sizeof manifest.run, "%s", publisher->run);
-    enum storage_code code = put_file(publisher, &unit->file, &manifest.files[0], err);
-    if (!code && unit->shared.fd >= 0) {
-        code = put_file(publisher, &unit->shared, &manifest.files[1], err);
-        manifest.file_count = 2;
-    }
-    if (code) {
-        return code;
-    }
-    unit->result.size = manifest.files[0].size;
-    unit->result.crc32 = manifest.files[0].crc32;
-    struct pointer pointer = {
-        .attempt = publisher->attempt,
-        .cumulative_step = unit->result.cumulative_step,
-    };
-    snprintf(pointer.run, sizeof pointer.run, "%s", publisher->run);
-    code = remote_put_manifest(&publisher->remote, &manifest, pointer.manifest, err);
-    for (size_t i = 0; !code && i < manifest.file_count; i++) {
-        if (!add_known(publisher, &manifest.files[i])) {
-            code = STORAGE_BUG;
+    size_t newest = publisher->count;
+    for (size_t i = 0; i < publisher->count; i++) {
+        if (publisher->entries[i].result.state == PUBLICATION_QUEUED &&
+            (newest == publisher->count ||
+             is_newer(&publisher->entries[i].unit, &publisher->entries[newest].unit))) {
+            newest = i;
         }
     }
-    if (!code) {
-        code = remote_set_latest(&publisher->remote, &pointer, err);
-    }
-    if (!code) {
-        publisher->pointer = pointer;
-    }
-    return code;
+    return newest;
 }
+
+/* Under the lock. */
+static void settle(struct publisher *publisher, struct entry *entry, enum publication_state state)
+{
+    for (size_t i = 0; i < entry->unit.file_count; i++) {
+        publisher->pins -= entry->unit.files[i].fd >= 0;
+    }
+    unit_release(&entry->unit);
+    entry->result.state = state;
+    publisher->skipped += state == PUBLICATION_SUPERSEDED;
+}
+
+/* Skips the oldest that wait, beyond most; the newest and the one under way stay. Under the lock.
+ */
+static void skip_oldest(struct publisher *publisher, size_t most)
+{
+    size_t newest = find_newest(publisher);
+    size_t waiting = 0;
+    for (size_t i = publisher->count; i > 0; i--) {
+        struct entry *entry = &publisher->entries[i - 1];
+        if (entry->result.state != PUBLICATION_QUEUED || i - 1 == publisher->busy ||
+            i - 1 == newest) {
+            continue;
+        }
+        if (++waiting >= most) {
+            log_info(publisher->log, "%s is not published: newer ones go first",
+                     entry->result.name);
+            settle(publisher, entry, PUBLICATION_SUPERSEDED);
+        }
+    }
+}
+
+/* ---- the thread -------------------------------------------------------------------------------
+ */
 
 /* Waits on the condition for at most seconds; the lock is held. */
 static void wait_for(struct publisher *publisher, double seconds)
@@ -231,50 +130,83 @@ static void wait_for(struct publisher *publisher, double seconds)
     pthread_cond_timedwait(&publisher->changed, &publisher->lock, &until);
 }
 
-/* Tries one unit until it is out or the time is up. Called with the lock held. */
-static void publish_until_out(struct publisher *publisher, size_t index)
+/* What a failed delivery means for its unit. Under the lock. */
+static enum publication_state judge_failure(struct publisher *publisher, enum storage_code code)
 {
-    double pause = PAUSE_FIRST_S;
-    struct storage_error err = {0};
-    enum publication_state state = PUBLICATION_QUEUED;
-    publisher->seq++;
-    while (state == PUBLICATION_QUEUED) {
-        struct unit unit = publisher->units[index];
-        pthread_mutex_unlock(&publisher->lock);
-        enum storage_code code = publish(publisher, &unit, &err);
-        if (!code) {
-            unit.result.seconds_to_pointer = clock_seconds() - unit.added;
-            state = PUBLICATION_CONFIRMED;
-        } else {
-            log_warn(publisher->log, "%s is not in the store yet: %s", unit.file.name,
-                     err.message[0] ? err.message : storage_code_text(code));
-        }
-        pthread_mutex_lock(&publisher->lock);
-        publisher->units[index].result = unit.result;
-        if (state == PUBLICATION_QUEUED && atomic_load(publisher->give_up)) {
-            state = PUBLICATION_FAILED;
-        }
-        if (state == PUBLICATION_QUEUED) {
-            wait_for(publisher, pause);
-            pause = fmin(pause * 2, PAUSE_MAX_S);
-        }
+    switch (code) {
+    case STORAGE_CHANGED: /* whoever watches gives it again, as it is then */
+    case STORAGE_NOT_FOUND:
+        return PUBLICATION_SUPERSEDED;
+    case STORAGE_CONFLICT:
+        publisher->fenced = true;
+        return PUBLICATION_FENCED;
+    default:
+        return atomic_load(publisher->give_up) ? PUBLICATION_FAILED : PUBLICATION_QUEUED;
     }
-    publisher->units[index].result.state = state;
-    unpin(&publisher->units[index].file);
-    unpin(&publisher->units[index].shared);
+}
+
+/*
+ * One try at a unit. Called with the lock held, which is let go meanwhile: the unit is taken out of
+ * the queue's memory, which may move.
+ */
+static void try_once(struct publisher *publisher, size_t index)
+{
+    struct storage_error err = {0};
+    struct delivered delivered = {0};
+    struct unit unit = publisher->entries[index].unit;
+    publisher->busy = index;
+    pthread_mutex_unlock(&publisher->lock);
+    enum storage_code code = deliver(&publisher->delivery, &unit, &delivered, &err);
+    if (code) {
+        log_warn(publisher->log, "%s is not in the store%s: %s", unit.name,
+                 code == STORAGE_CHANGED || code == STORAGE_NOT_FOUND ? "" : " yet",
+                 err.message[0] ? err.message : storage_code_text(code));
+    }
+    pthread_mutex_lock(&publisher->lock);
+    struct entry *entry = &publisher->entries[index];
+    publisher->busy = SIZE_MAX;
+    if (!code) {
+        entry->result.size = delivered.size;
+        entry->result.crc32 = delivered.crc32;
+        entry->result.verified = delivered.verified;
+        entry->result.seconds_to_pointer = clock_seconds() - entry->added;
+        settle(publisher, entry, PUBLICATION_CONFIRMED);
+        return;
+    }
+    enum publication_state state = judge_failure(publisher, code);
+    if (state != PUBLICATION_QUEUED) {
+        settle(publisher, entry, state);
+    }
 }
 
 static void *publisher_main(void *context)
 {
     struct publisher *publisher = context;
+    double pause = PAUSE_FIRST_S;
     pthread_mutex_lock(&publisher->lock);
     for (;;) {
-        if (publisher->unit_next < publisher->unit_count) {
-            publish_until_out(publisher, publisher->unit_next++);
-        } else if (publisher->ending) {
-            break;
-        } else {
+        if (publisher->hurries) {
+            skip_oldest(publisher, 1);
+        }
+        size_t index = find_newest(publisher);
+        if (index == publisher->count) {
+            if (publisher->ending) {
+                break;
+            }
             pthread_cond_wait(&publisher->changed, &publisher->lock);
+            continue;
+        }
+        if (publisher->fenced || atomic_load(publisher->give_up)) {
+            settle(publisher, &publisher->entries[index],
+                   publisher->fenced ? PUBLICATION_FENCED : PUBLICATION_FAILED);
+            continue;
+        }
+        try_once(publisher, index);
+        if (publisher->entries[index].result.state == PUBLICATION_QUEUED) {
+            wait_for(publisher, pause);
+            pause = fmin(pause * 2, PAUSE_MAX_S);
+        } else {
+            pause = PAUSE_FIRST_S;
         }
     }
     publisher->ended = true;
@@ -283,20 +215,27 @@ static void *publisher_main(void *context)
     return NULL;
 }
 
+/* ---- before the first unit --------------------------------------------------------------------
+ */
+
 struct publisher *publisher_new(const struct remote *remote, const char *run, uint64_t attempt,
                                 const atomic_bool *stop_now, atomic_bool *give_up, struct log *log)
 {
     struct publisher *publisher = calloc(1, sizeof *publisher);
+    struct storage_error err;
     if (!publisher) {
         return NULL;
     }
-    publisher->remote = *remote;
-    publisher->run = run;
-    publisher->attempt = attempt;
+    publisher->delivery = (struct delivery){
+        .remote = *remote, .run = run, .attempt = attempt, .stop = give_up, .log = log};
+    publisher->busy = SIZE_MAX;
     publisher->stop_now = stop_now;
     publisher->give_up = give_up;
     publisher->log = log;
-    publisher->shared.fd = -1;
+    struct delivery *delivery = &publisher->delivery;
+    if (!remote_latest(remote, &delivery->began, &err) && strcmp(delivery->began.run, run) == 0) {
+        delivery->pointer = delivery->began; /* what it names may be newer than what comes first */
+    }
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -312,67 +251,188 @@ struct publisher *publisher_new(const struct remote *remote, const char *run, ui
     return publisher;
 }
 
+void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost)
+{
+    publisher->delivery.lost = lost;
+}
+
+void publisher_distrust_pointer(struct publisher *publisher)
+{
+    memset(&publisher->delivery.pointer, 0, sizeof publisher->delivery.pointer);
+}
+
 bool publisher_know(struct publisher *publisher, const struct manifest *manifest)
 {
-    bool known = true;
+    struct delivery *delivery = &publisher->delivery;
+    char name[REMOTE_KEY_MAX];
+    remote_manifest_name(name, manifest);
+    if (strcmp(name, delivery->pointer.manifest) == 0) {
+        delivery->pointed_epoch = manifest->epoch;
+        delivery->pointed_step = manifest->step;
+        delivery->pointed_has_step = true;
+    }
+    /* A name that tells no step is numbered, over all attempts. */
+    publisher->seq = manifest->seq > publisher->seq ? manifest->seq : publisher->seq;
+    return ledger_add(&delivery->ledger, name, manifest);
+}
+
+/* ---- adding -----------------------------------------------------------------------------------
+ */
+
+static bool make_room(struct publisher *publisher)
+{
+    if (publisher->count < publisher->capacity) {
+        return true;
+    }
+    size_t capacity = publisher->capacity ? publisher->capacity * 2 : 16;
+    struct entry *grown =
+        capacity > PUBLICATIONS_MAX ? NULL : realloc(publisher->entries, capacity * sizeof *grown);
+    if (grown) {
+        publisher->entries = grown;
+        publisher->capacity = capacity;
+    }
+    return grown != NULL;
+}
+
+/* Takes the files over, descriptors and all; on failure what was taken is in unit too. */
+static bool take_files(struct unit *unit, const struct publication_unit *given)
+{
+    bool ok = true;
+    unit->files = calloc(given->file_count, sizeof *unit->files);
+    for (size_t i = 0; i < given->file_count; i++) {
+        const struct publication_file *file = &given->files[i];
+        if (!unit->files) {
+            if (file->fd >= 0) {
+                close(file->fd);
+            }
+            ok = false;
+            continue;
+        }
+        unit->files[i] = (struct unit_file){.name = strdup(file->name),
+                                            .path = file->path ? strdup(file->path) : NULL,
+                                            .fd = file->fd,
+                                            .size = file->size,
+                                            .mtime_ns = file->mtime_ns};
+        ok = ok && unit->files[i].name && (!file->path || unit->files[i].path);
+        unit->file_count++;
+    }
+    return ok && given->file_count > 0;
+}
+
+static bool add_entry(struct publisher *publisher, struct entry *entry)
+{
+    struct unit *unit = &entry->unit;
+    snprintf(entry->result.name, sizeof entry->result.name, "%s", unit->name);
+    entry->result.epoch = unit->epoch;
+    entry->result.step = unit->step;
+    entry->result.cumulative_step = unit->cumulative_step;
+    entry->added = clock_seconds();
     pthread_mutex_lock(&publisher->lock);
-    for (size_t i = 0; i < manifest->file_count; i++) {
-        known = add_known(publisher, &manifest->files[i]) && known;
+    bool added = make_room(publisher);
+    if (added) {
+        unit->seq = ++publisher->seq;
+        for (size_t i = 0; i < unit->file_count; i++) {
+            struct unit_file *file = &unit->files[i];
+            if (file->fd >= 0 && file->path && publisher->pins >= PINS_MAX) {
+                close(file->fd);
+                file->fd = -1;
+            }
+            publisher->pins += file->fd >= 0;
+        }
+        publisher->entries[publisher->count++] = *entry;
+        skip_oldest(publisher, WAITING_MAX);
+        pthread_cond_broadcast(&publisher->changed);
     }
     pthread_mutex_unlock(&publisher->lock);
-    return known;
+    if (!added) {
+        log_warn(publisher->log, "cannot publish %s: no memory", unit->name);
+        unit_release(unit);
+    }
+    return added;
+}
+
+bool publisher_add_unit(struct publisher *publisher, const struct publication_unit *given)
+{
+    struct entry entry = {.result = {.evidence = given->evidence},
+                          .unit = {.epoch = given->epoch,
+                                   .step = given->step,
+                                   .has_step = given->has_step,
+                                   .loss = (double)NAN,
+                                   .accuracy = (double)NAN}};
+    snprintf(entry.unit.name, sizeof entry.unit.name, "%s", given->name);
+    if (!take_files(&entry.unit, given)) {
+        unit_release(&entry.unit);
+        return false;
+    }
+    return add_entry(publisher, &entry);
+}
+
+/* Opens a file that is complete. */
+static bool open_complete(struct publisher *publisher, const char *path,
+                          struct publication_file *file)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    *file = (struct publication_file){.name = slash ? slash + 1 : path, .path = path};
+    file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0 || fstat(file->fd, &status) != 0) {
+        log_warn(publisher->log, "cannot publish %s: %s", path, strerror(errno));
+        return false;
+    }
+    file->size = (uint64_t)status.st_size;
+    file->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    return true;
 }
 
 bool publisher_add_shared(struct publisher *publisher, const char *path)
 {
-    struct pinned file;
-    if (!pin(publisher, &file, path)) {
-        return false;
-    }
-    unpin(&publisher->shared);
-    publisher->shared = file;
-    return true;
+    free(publisher->shared_path);
+    publisher->shared_path = strdup(path);
+    return publisher->shared_path != NULL;
 }
 
 bool publisher_add(struct publisher *publisher, const char *path, const struct model_state *state,
                    double loss, double accuracy)
 {
-    struct unit unit = {.loss = loss, .accuracy = accuracy, .added = clock_seconds()};
-    if (!pin(publisher, &unit.file, path)) {
+    struct publication_file files[2];
+    struct publication_unit given = {.files = files, .file_count = 1};
+    struct entry entry = {.result = {.evidence = "saved"},
+                          .unit = {.epoch = state->epoch,
+                                   .step = state->step,
+                                   .cumulative_step = state->cumulative_step,
+                                   .loss = loss,
+                                   .accuracy = accuracy}};
+    if (!open_complete(publisher, path, &files[0])) {
         return false;
     }
-    unit.shared = publisher->shared;
-    if (unit.shared.fd >= 0) {
-        unit.shared.fd = fcntl(publisher->shared.fd, F_DUPFD_CLOEXEC, 0);
+    if (publisher->shared_path && open_complete(publisher, publisher->shared_path, &files[1])) {
+        given.file_count = 2;
     }
-    snprintf(unit.result.name, sizeof unit.result.name, "%s", unit.file.name);
-    unit.result.epoch = state->epoch;
-    unit.result.step = state->step;
-    unit.result.cumulative_step = state->cumulative_step;
+    snprintf(entry.unit.name, sizeof entry.unit.name, "%s", files[0].name);
+    if (!take_files(&entry.unit, &given)) {
+        unit_release(&entry.unit);
+        return false;
+    }
+    return add_entry(publisher, &entry);
+}
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+void publisher_hurry(struct publisher *publisher)
+{
     pthread_mutex_lock(&publisher->lock);
-    bool added = true;
-    if (publisher->unit_count == publisher->unit_capacity) {
-        size_t capacity = publisher->unit_capacity ? publisher->unit_capacity * 2 : 16;
-        struct unit *grown = capacity > PUBLICATIONS_MAX
-                                 ? NULL
-                                 : realloc(publisher->units, capacity * sizeof *grown);
-        added = grown != NULL;
-        if (grown) {
-            publisher->units = grown;
-            publisher->unit_capacity = capacity;
-        }
-    }
-    if (added) {
-        publisher->units[publisher->unit_count++] = unit;
-        pthread_cond_broadcast(&publisher->changed);
-    }
+    publisher->hurries = true;
+    pthread_cond_broadcast(&publisher->changed);
     pthread_mutex_unlock(&publisher->lock);
-    if (!added) {
-        log_warn(publisher->log, "cannot publish %s: no memory", path);
-        unpin(&unit.file);
-        unpin(&unit.shared);
-    }
-    return added;
+}
+
+bool publisher_is_fenced(struct publisher *publisher)
+{
+    pthread_mutex_lock(&publisher->lock);
+    bool fenced = publisher->fenced;
+    pthread_mutex_unlock(&publisher->lock);
+    return fenced;
 }
 
 bool publisher_finish(struct publisher *publisher, double timeout_s)
@@ -391,31 +451,36 @@ bool publisher_finish(struct publisher *publisher, double timeout_s)
     }
     pthread_mutex_unlock(&publisher->lock);
     pthread_join(publisher->thread, NULL);
-    publisher->results = calloc(publisher->unit_count + 1, sizeof *publisher->results);
-    for (size_t i = 0; publisher->results && i < publisher->unit_count; i++) {
-        publisher->results[i] = publisher->units[i].result;
+    publisher->results = calloc(publisher->count + 1, sizeof *publisher->results);
+    for (size_t i = 0; publisher->results && i < publisher->count; i++) {
+        publisher->results[i] = publisher->entries[i].result;
     }
-    return publisher->unit_count == 0 ||
-           publisher->units[publisher->unit_count - 1].result.state == PUBLICATION_CONFIRMED;
+    /* One that changed or went was replaced by what was given later, or by nothing. */
+    size_t last = publisher->count;
+    while (last > 0 && publisher->entries[last - 1].result.state == PUBLICATION_SUPERSEDED) {
+        last--;
+    }
+    return last == 0 || publisher->entries[last - 1].result.state == PUBLICATION_CONFIRMED;
 }
 
 enum storage_code publisher_mark_finished(struct publisher *publisher, struct storage_error *err)
 {
-    struct pointer pointer = publisher->pointer;
+    struct delivery *delivery = &publisher->delivery;
+    struct pointer pointer = delivery->pointer;
     if (!pointer.run[0]) {
         /* Nothing new was published: a finished run was found complete. */
-        enum storage_code code = remote_latest(&publisher->remote, &pointer, err);
-        if (code || strcmp(pointer.run, publisher->run) != 0) {
+        enum storage_code code = remote_latest(&delivery->remote, &pointer, err);
+        if (code || strcmp(pointer.run, delivery->run) != 0) {
             return code;
         }
     }
     pointer.finished = true;
-    return remote_set_latest(&publisher->remote, &pointer, err);
+    return remote_move_latest(&delivery->remote, &pointer, &delivery->began, err);
 }
 
 const struct publication *publisher_results(const struct publisher *publisher, size_t *count)
 {
-    *count = publisher->results ? publisher->unit_count : 0;
+    *count = publisher->results ? publisher->count : 0;
     return publisher->results;
 }
 
@@ -424,15 +489,14 @@ void publisher_free(struct publisher *publisher)
     if (!publisher) {
         return;
     }
-    unpin(&publisher->shared);
-    for (size_t i = 0; i < publisher->unit_count; i++) {
-        unpin(&publisher->units[i].file);
-        unpin(&publisher->units[i].shared);
+    for (size_t i = 0; i < publisher->count; i++) {
+        unit_release(&publisher->entries[i].unit);
     }
     pthread_cond_destroy(&publisher->changed);
     pthread_mutex_destroy(&publisher->lock);
-    free(publisher->units);
+    delivery_release(&publisher->delivery);
+    free(publisher->shared_path);
+    free(publisher->entries);
     free(publisher->results);
-    free(publisher->known);
     free(publisher);
 }

@@ -31,22 +31,63 @@ static void text_of(char *out, size_t size, const json_t *object, const char *ke
     snprintf(out, size, "%s", text ? text : "");
 }
 
-/* Gets and parses one JSON object; *root is the caller's. */
-static enum storage_code get_json(const struct remote *remote, const char *name, json_t **root,
-                                  struct storage_error *err)
+/* ---- manifests in memory -------------------------------------------------------------------- */
+
+void manifest_release(struct manifest *manifest)
 {
-    char key[STORAGE_PATH_MAX];
-    char *data = NULL;
-    size_t size = 0;
-    *root = NULL;
-    remote_key(remote, key, name);
-    enum storage_code code = storage_get(remote->store, key, REMOTE_JSON_MAX, &data, &size, err);
-    if (code) {
-        return code;
+    for (size_t i = 0; i < manifest->file_count; i++) {
+        free(manifest->files[i].name);
+        free(manifest->files[i].key);
     }
-    json_error_t reason;
-    *root = json_loadb(data, size, 0, &reason);
-    free(data);
+    free(manifest->files);
+    memset(manifest, 0, sizeof *manifest);
+}
+
+bool manifest_add_file(struct manifest *manifest, const struct manifest_file *file)
+{
+    size_t count = manifest->file_count;
+    if ((count & (count - 1)) == 0) { /* room for twice as many, at each power of two */
+        struct manifest_file *grown =
+            realloc(manifest->files, (count ? 2 * count : 1) * sizeof *grown);
+        if (!grown) {
+            return false;
+        }
+        manifest->files = grown;
+    }
+    struct manifest_file *added = &manifest->files[count];
+    *added = *file;
+    added->name = strdup(file->name);
+    added->key = strdup(file->key);
+    if (!added->name || !added->key) {
+        free(added->name);
+        free(added->key);
+        return false;
+    }
+    manifest->file_count++;
+    return true;
+}
+
+bool manifest_copy(struct manifest *to, const struct manifest *from)
+{
+    *to = *from;
+    to->files = NULL;
+    to->file_count = 0;
+    for (size_t i = 0; i < from->file_count; i++) {
+        if (!manifest_add_file(to, &from->files[i])) {
+            manifest_release(to);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- JSON objects in the store --------------------------------------------------------------- */
+
+/* Parses one JSON object of ours; *root is the caller's. */
+static enum storage_code parse_json(const char *key, const char *data, size_t size, json_t **root,
+                                    struct storage_error *err)
+{
+    *root = json_loadb(data, size, 0, NULL);
     if (json_is_object(*root) && number_of(*root, "version") == 1) {
         return STORAGE_OK;
     }
@@ -58,6 +99,23 @@ static enum storage_code get_json(const struct remote *remote, const char *name,
                  key);
     }
     return STORAGE_INTEGRITY;
+}
+
+/* Gets and parses one JSON object; *root is the caller's. */
+static enum storage_code get_json(const struct remote *remote, const char *name, json_t **root,
+                                  struct storage_error *err)
+{
+    char key[STORAGE_PATH_MAX];
+    char *data = NULL;
+    size_t size = 0;
+    *root = NULL;
+    remote_key(remote, key, name);
+    enum storage_code code = storage_get(remote->store, key, REMOTE_JSON_MAX, &data, &size, err);
+    if (!code) {
+        code = parse_json(key, data, size, root, err);
+    }
+    free(data);
+    return code;
 }
 
 static enum storage_code put_json(const struct remote *remote, const char *name, json_t *root,
@@ -73,41 +131,138 @@ static enum storage_code put_json(const struct remote *remote, const char *name,
     return code;
 }
 
+static void read_pointer(struct pointer *pointer, const json_t *root)
+{
+    text_of(pointer->run, sizeof pointer->run, root, "run");
+    pointer->attempt = number_of(root, "attempt");
+    text_of(pointer->manifest, sizeof pointer->manifest, root, "manifest");
+    pointer->cumulative_step = number_of(root, "cumulative_step");
+    pointer->finished = json_is_true(json_object_get(root, "finished"));
+}
+
 enum storage_code remote_latest(const struct remote *remote, struct pointer *pointer,
                                 struct storage_error *err)
+{
+    return remote_pointer(remote, ".jobferry/latest.json", pointer, err);
+}
+
+enum storage_code remote_pointer(const struct remote *remote, const char *name,
+                                 struct pointer *pointer, struct storage_error *err)
 {
     struct storage_error own;
     err = err ? err : &own;
     memset(pointer, 0, sizeof *pointer);
     json_t *root = NULL;
-    enum storage_code code = get_json(remote, ".jobferry/latest.json", &root, err);
+    enum storage_code code = get_json(remote, name, &root, err);
     if (code == STORAGE_NOT_FOUND && strcmp(err->service_code, "NoSuchBucket") != 0) {
         return STORAGE_OK;
     }
     if (code) {
         return code;
     }
-    text_of(pointer->run, sizeof pointer->run, root, "run");
-    pointer->attempt = number_of(root, "attempt");
-    text_of(pointer->manifest, sizeof pointer->manifest, root, "manifest");
-    pointer->cumulative_step = number_of(root, "cumulative_step");
-    pointer->finished = json_is_true(json_object_get(root, "finished"));
+    read_pointer(pointer, root);
     json_decref(root);
     return STORAGE_OK;
+}
+
+static json_t *make_pointer(const struct pointer *pointer)
+{
+    char now[32];
+    log_timestamp(now, sizeof now);
+    return json_pack("{si ss sI ss sI sb ss}", "version", 1, "run", pointer->run, "attempt",
+                     (json_int_t)pointer->attempt, "manifest", pointer->manifest, "cumulative_step",
+                     (json_int_t)pointer->cumulative_step, "finished", pointer->finished, "updated",
+                     now);
 }
 
 enum storage_code remote_set_latest(const struct remote *remote, const struct pointer *pointer,
                                     struct storage_error *err)
 {
-    char now[32];
-    log_timestamp(now, sizeof now);
-    return put_json(remote, ".jobferry/latest.json",
-                    json_pack("{si ss sI ss sI sb ss}", "version", 1, "run", pointer->run,
-                              "attempt", (json_int_t)pointer->attempt, "manifest",
-                              pointer->manifest, "cumulative_step",
-                              (json_int_t)pointer->cumulative_step, "finished", pointer->finished,
-                              "updated", now),
-                    err);
+    return put_json(remote, ".jobferry/latest.json", make_pointer(pointer), err);
+}
+
+/* ---- moving the pointer ---------------------------------------------------------------------- */
+
+/* The pointer as it is, with its tag; absent it is as zeroed, and so is the tag. */
+static enum storage_code look_at_latest(const struct remote *remote, const char *key,
+                                        struct pointer *now, char tag[STORAGE_ETAG_MAX + 1],
+                                        struct storage_error *err)
+{
+    char *data = NULL;
+    size_t size = 0;
+    json_t *root = NULL;
+    memset(now, 0, sizeof *now);
+    enum storage_code code =
+        storage_get_tagged(remote->store, key, POINTER_JSON_MAX, &data, &size, tag, err);
+    if (code == STORAGE_NOT_FOUND && strcmp(err->service_code, "NoSuchBucket") != 0) {
+        return STORAGE_OK;
+    }
+    if (!code) {
+        code = parse_json(key, data, size, &root, err);
+    }
+    if (!code) {
+        read_pointer(now, root);
+    }
+    json_decref(root);
+    free(data);
+    return code;
+}
+
+/* Whether the pointer is ours to move. */
+static bool is_ours(const struct pointer *now, const struct pointer *next,
+                    const struct pointer *began)
+{
+    bool is_as_it_was =
+        strcmp(now->run, began->run) == 0 && strcmp(now->manifest, began->manifest) == 0;
+    return !now->run[0] || is_as_it_was ||
+           (strcmp(now->run, next->run) == 0 && now->attempt <= next->attempt);
+}
+
+enum storage_code remote_move_latest(const struct remote *remote, const struct pointer *pointer,
+                                     const struct pointer *began, struct storage_error *err)
+{
+    enum {
+        TRIES = 4
+    };
+    char key[STORAGE_PATH_MAX];
+    char tag[STORAGE_ETAG_MAX + 1];
+    json_t *root = make_pointer(pointer);
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+    enum storage_code code = text ? STORAGE_CHANGED : STORAGE_BUG;
+    remote_key(remote, key, ".jobferry/latest.json");
+    for (int i = 0; code == STORAGE_CHANGED && i < TRIES; i++) {
+        struct pointer now;
+        code = look_at_latest(remote, key, &now, tag, err);
+        if (code == STORAGE_INTEGRITY) { /* damaged: it points nowhere, ours is better */
+            memset(&now, 0, sizeof now);
+            code = STORAGE_OK;
+        }
+        if (!code && !is_ours(&now, pointer, began)) {
+            *err = (struct storage_error){.code = STORAGE_CONFLICT};
+            snprintf(err->message, sizeof err->message,
+                     "move %.1000s: run %s, attempt %llu, has moved it meanwhile", key, now.run,
+                     (unsigned long long)now.attempt);
+            code = STORAGE_CONFLICT;
+        }
+        if (!code) {
+            code = remote->is_conditional
+                       ? storage_put_if(remote->store, key, text, strlen(text), tag[0] ? tag : NULL,
+                                        tag, err)
+                       : storage_put(remote->store, key, text, strlen(text), NULL, err);
+        }
+    }
+    if (code == STORAGE_UNREACHABLE || code == STORAGE_TRANSFER) {
+        struct pointer now;
+        struct storage_error ignored;
+        bool is_there = !look_at_latest(remote, key, &now, tag, &ignored) &&
+                        strcmp(now.run, pointer->run) == 0 &&
+                        strcmp(now.manifest, pointer->manifest) == 0 &&
+                        now.finished == pointer->finished;
+        code = is_there ? STORAGE_OK : code;
+    }
+    free(text);
+    json_decref(root);
+    return code;
 }
 
 static enum storage_verified verified_of(const json_t *file)
@@ -125,6 +280,27 @@ static double metric_of(const json_t *root, const char *name)
 {
     const json_t *value = json_object_get(json_object_get(root, "metrics"), name);
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+/* One line of a manifest's files. */
+static enum storage_code read_file(struct manifest *manifest, const json_t *one)
+{
+    char name[STORAGE_PATH_MAX];
+    char key[STORAGE_PATH_MAX];
+    const char *crc32 = json_string_value(json_object_get(one, "crc32"));
+    text_of(name, sizeof name, one, "name");
+    text_of(key, sizeof key, one, "key");
+    const struct manifest_file file = {
+        .name = name,
+        .key = key,
+        .size = number_of(one, "size"),
+        .crc32 = crc32 ? (uint32_t)strtoul(crc32, NULL, 16) : 0,
+        .verified = verified_of(one),
+    };
+    bool fits = name[0] && key[0] && manifest->file_count < MANIFEST_FILES_MAX;
+    return !fits                                ? STORAGE_INTEGRITY
+           : manifest_add_file(manifest, &file) ? STORAGE_OK
+                                                : STORAGE_BUG;
 }
 
 enum storage_code remote_manifest(const struct remote *remote, const char *name,
@@ -145,18 +321,32 @@ enum storage_code remote_manifest(const struct remote *remote, const char *name,
     manifest->loss = metric_of(root, "loss");
     manifest->accuracy = metric_of(root, "acc");
     const json_t *files = json_object_get(root, "files");
-    for (size_t i = 0; i < json_array_size(files) && i < MANIFEST_FILES_MAX; i++) {
-        const json_t *one = json_array_get(files, i);
-        struct manifest_file *file = &manifest->files[manifest->file_count++];
-        text_of(file->name, sizeof file->name, one, "name");
-        text_of(file->key, sizeof file->key, one, "key");
-        file->size = number_of(one, "size");
-        const char *crc32 = json_string_value(json_object_get(one, "crc32"));
-        file->crc32 = crc32 ? (uint32_t)strtoul(crc32, NULL, 16) : 0;
-        file->verified = verified_of(one);
+    for (size_t i = 0; !code && i < json_array_size(files); i++) {
+        code = read_file(manifest, json_array_get(files, i));
     }
     json_decref(root);
-    return STORAGE_OK;
+    if (code) {
+        manifest_release(manifest);
+        if (err) {
+            *err = (struct storage_error){.code = code};
+            snprintf(err->message, sizeof err->message, "read %.1000s: its files are no list",
+                     name);
+        }
+    }
+    return code;
+}
+
+bool remote_name_is_text(const char *name)
+{
+    json_t *text = json_string(name);
+    json_decref(text);
+    return text != NULL;
+}
+
+void remote_manifest_name(char *name, const struct manifest *manifest)
+{
+    snprintf(name, REMOTE_KEY_MAX, ".jobferry/manifest/%s/%llu-%llu.json", manifest->run,
+             (unsigned long long)manifest->attempt, (unsigned long long)manifest->seq);
 }
 
 enum storage_code remote_put_manifest(const struct remote *remote, const struct manifest *manifest,
@@ -181,8 +371,7 @@ enum storage_code remote_put_manifest(const struct remote *remote, const struct 
     }
     char now[32];
     log_timestamp(now, sizeof now);
-    snprintf(name, REMOTE_KEY_MAX, ".jobferry/manifest/%s/%llu-%llu.json", manifest->run,
-             (unsigned long long)manifest->attempt, (unsigned long long)manifest->seq);
+    remote_manifest_name(name, manifest);
     return put_json(remote, name,
                     json_pack("{si ss sI sI sI sI sI ss so so}", "version", 1, "run", manifest->run,
                               "attempt", (json_int_t)manifest->attempt, "seq",
@@ -199,7 +388,7 @@ enum storage_code remote_each_manifest(const struct remote *remote, const char *
 {
     char folder[128];
     char prefix[STORAGE_PATH_MAX];
-    snprintf(folder, sizeof folder, ".jobferry/manifest/%s/", run);
+    snprintf(folder, sizeof folder, ".jobferry/manifest/%s%s", run, run[0] ? "/" : "");
     remote_key(remote, prefix, folder);
     struct storage_lister *lister = NULL;
     struct manifest manifest;
@@ -220,8 +409,12 @@ enum storage_code remote_each_manifest(const struct remote *remote, const char *
         code = remote_manifest(remote, name, &manifest, err);
         if (code == STORAGE_INTEGRITY || code == STORAGE_NOT_FOUND) {
             code = STORAGE_OK;
-        } else if (!code && !each(context, &manifest)) {
-            break;
+        } else if (!code) {
+            bool more = each(context, &manifest);
+            manifest_release(&manifest);
+            if (!more) {
+                break;
+            }
         }
     }
     storage_lister_close(lister);

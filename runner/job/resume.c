@@ -191,6 +191,7 @@ enum exit_code builtin_resume(struct job *job)
     }
     candidate->job = job;
     enum exit_code code = choose(job, candidate);
+    candidate_release(candidate);
     free(candidate);
     return code;
 }
