@@ -70,6 +70,12 @@ struct settings {
     uint64_t grace;      /* seconds */
     uint64_t time_limit; /* seconds; 0: none */
     uint64_t retries;
+    const char *checkpoint_glob;
+    const char *group_by;
+    const char *step_pattern;
+    const char *watch;
+    uint64_t lock_wait; /* seconds */
+    bool break_lock;
     const char *preempt_signal;
     const char *signal_scope;
     bool append_urls;

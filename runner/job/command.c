@@ -3,6 +3,7 @@
 
 #include "runner/environment.h"
 #include "runner/job/command_line.h"
+#include "runner/job/ferry.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -84,6 +85,13 @@ static enum exit_code command_check(struct job *job)
                         missing == ENOENT ? "start %s: there is no such program%s"
                                           : "start %s: it cannot be executed%s",
                         name, strchr(name, '/') ? "" : " in PATH");
+    }
+    char message[512];
+    const struct ferry_options patterns = {.globs = settings->checkpoint_glob,
+                                           .step_pattern = settings->step_pattern,
+                                           .group_by = settings->group_by};
+    if (!ferry_check(&patterns, message, sizeof message)) {
+        return app_fail(app, EXIT_USAGE, "%s", message);
     }
     enum exit_code code =
         read_sides(job, "input", &settings->inputs, command->inputs, &command->input_count);

@@ -130,11 +130,13 @@ struct search {
     bool has_best, has_below;
 };
 
-/* By cumulative step, then by when it was published. */
+/* By how far it is, then by when it was published. */
 static int compare(const struct manifest *left, const struct manifest *right)
 {
     const uint64_t pairs[][2] = {
         {left->cumulative_step, right->cumulative_step},
+        {left->epoch, right->epoch},
+        {left->step, right->step},
         {left->attempt, right->attempt},
         {left->seq, right->seq},
     };
@@ -151,8 +153,8 @@ static bool weigh(void *context, const struct manifest *manifest)
     struct search *search = context;
     if (manifest->file_count > 0 && (!search->has_below || compare(manifest, &search->below) < 0) &&
         (!search->has_best || compare(manifest, &search->best) > 0)) {
-        search->best = *manifest;
-        search->has_best = true;
+        manifest_release(&search->best);
+        search->has_best = manifest_copy(&search->best, manifest);
     }
     return true;
 }
@@ -163,9 +165,32 @@ static bool is_passable(enum storage_code code)
     return code == STORAGE_INTEGRITY || code == STORAGE_NOT_FOUND || code == STORAGE_HOSTILE;
 }
 
+/* What the pointer names is the newest, if it is whole: whoever moved it knew more than names tell.
+ */
+static bool fetch_pointed(struct job *job, const char *run)
+{
+    struct storage_error err = {0};
+    struct pointer latest;
+    struct manifest manifest = {0};
+    bool fetched = remote_latest(&job->remote, &latest, &err) == STORAGE_OK &&
+                   strcmp(latest.run, run) == 0 && latest.manifest[0] &&
+                   remote_manifest(&job->remote, latest.manifest, &manifest, &err) == STORAGE_OK &&
+                   fetch_unit(job, &manifest, &err) == STORAGE_OK;
+    if (!fetched && err.message[0]) {
+        log_warn(&job->app->log, "%s; older checkpoints are looked at", err.message);
+    }
+    manifest_release(&manifest);
+    return fetched;
+}
+
 /* Fetches the newest checkpoint of a run that is whole; none is no failure. */
 static enum exit_code fetch_newest(struct job *job, const char *run, struct search *search)
 {
+    job->pointer_failed = false;
+    if (fetch_pointed(job, run)) {
+        return EXIT_DONE;
+    }
+    job->pointer_failed = true;
     for (;;) {
         struct storage_error err = {0};
         search->has_best = false;
@@ -183,7 +208,9 @@ static enum exit_code fetch_newest(struct job *job, const char *run, struct sear
             return code == STORAGE_STOPPED ? EXIT_STOPPED : app_fail_storage(job->app, &err);
         }
         log_warn(&job->app->log, "%s; that checkpoint is passed over", err.message);
+        manifest_release(&search->below);
         search->below = search->best;
+        search->best = (struct manifest){0};
         search->has_below = true;
     }
 }
@@ -265,6 +292,13 @@ enum exit_code command_resume(struct job *job)
                  from);
     }
 done:
+    if (search) {
+        manifest_release(&search->best);
+        manifest_release(&search->below);
+    }
+    if (candidate) {
+        candidate_release(candidate);
+    }
     free(search);
     free(candidate);
     return code;

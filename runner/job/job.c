@@ -2,6 +2,9 @@
  * job.c - the job as a machine of states: the table below is the whole of it, and the picture in
  * runner/README.md is the table.
  */
+#include "runner/job/job.h"
+#include "runner/job/ferry.h"
+#include "runner/job/lock.h"
 #include "runner/job/records.h"
 #include "runner/job/trainer.h"
 
@@ -106,7 +109,9 @@ void job_free(struct job *job)
     if (!job) {
         return;
     }
+    ferry_free(job->ferry);
     publisher_free(job->publisher);
+    lock_release(job->lock);
     job->trainer->release(job);
     runs_release(&job->runs);
     records_end(job);

@@ -1,8 +1,11 @@
 /* state_drain.c - DRAIN: waits until what was saved is in the store. */
+#include "runner/job/ferry.h"
 #include "runner/job/job.h"
+#include "runner/job/lock.h"
 #include "runner/signals.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "runner/runner_banned.h"
 
@@ -11,6 +14,17 @@ static bool drain(struct job *job)
 {
     if (!job->publisher) {
         return true;
+    }
+    if (job->code == EXIT_STOPPED) {
+        publisher_hurry(job->publisher);
+    }
+    if (job->ferry) {
+        struct ferry_result result;
+        ferry_finish(job->ferry);
+        ferry_result(job->ferry, &result);
+        snprintf(job->newest, sizeof job->newest, "%s", result.newest);
+        job->end.epoch = result.epoch;
+        job->end.step = result.step;
     }
     bool confirmed = publisher_finish(job->publisher, (double)job->settings->drain_timeout);
     size_t count = 0;
@@ -31,7 +45,14 @@ static enum exit_code tell_stop(struct job *job)
 
 enum exit_code state_drain(struct job *job)
 {
-    if (!drain(job)) {
+    bool confirmed = drain(job);
+    bool fenced = job->publisher && publisher_is_fenced(job->publisher);
+    if (fenced || (job->lock && atomic_load(lock_lost(job->lock)))) {
+        return app_fail(job->app, EXIT_CONFIG,
+                        "another job has taken %s meanwhile: nothing more was published from here",
+                        job->train_text);
+    }
+    if (!confirmed) {
         enum exit_code code = signals_cause() == 0         ? EXIT_TRANSFER
                               : signals_cause() == SIGALRM ? EXIT_TIME_LIMIT
                                                            : EXIT_PREEMPTED_UNSAFE;

@@ -1,4 +1,6 @@
 /* state_resume.c - RESUME: which run this is, where it goes on, and its record. */
+#include "runner/job/job.h"
+#include "runner/job/lock.h"
 #include "runner/job/records.h"
 #include "runner/job/trainer.h"
 
@@ -102,6 +104,10 @@ static enum exit_code start_publisher(struct job *job)
     if (!job->publisher) {
         return app_fail(job->app, EXIT_BUG, "start the publisher: no memory");
     }
+    publisher_watch_lock(job->publisher, lock_lost(job->lock));
+    if (job->pointer_failed) {
+        publisher_distrust_pointer(job->publisher);
+    }
     if (job->attempt > 1 &&
         remote_each_manifest(&job->remote, job->run, know, job->publisher, &err)) {
         return app_fail_storage(job->app, &err);
@@ -135,5 +141,8 @@ enum exit_code state_resume(struct job *job)
     job->end = job->start;
     report_run(job->report, job->run, job->attempt);
     records_name_run(job);
+    if (job->lock) {
+        lock_name_run(job->lock, job->run, job->attempt);
+    }
     return job->has_remote ? start_publisher(job) : EXIT_DONE;
 }

@@ -3,6 +3,8 @@
 #include "runner/job/cgroup.h"
 #include "runner/job/command.h"
 #include "runner/job/command_line.h"
+#include "runner/job/ferry.h"
+#include "runner/job/lock.h"
 #include "runner/signals.h"
 
 #include <errno.h>
@@ -24,6 +26,7 @@ enum {
 /* Shares of --grace, as its help says: the rest is for the upload. */
 static const double SAVE_SHARE = 0.5; /* COMMAND alone; then its group is told */
 static const double KILL_SHARE = 0.6;
+static const double LOCK_LOOK_S = 1;   /* between two looks whether the lock is ours still */
 static const double LAST_OUTPUT_S = 1; /* patience with what is still in the pipes */
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -185,24 +188,65 @@ static void clear(struct job *job)
 
 /* ---- RUN ------------------------------------------------------------------------------------ */
 
+/* Watches the checkpoint folder from before COMMAND's first instruction. */
+static enum exit_code start_ferry(struct job *job)
+{
+    const struct settings *settings = job->settings;
+    const struct ferry_options options = {
+        .folder = job->ckpt_dir,
+        .globs = settings->checkpoint_glob,
+        .step_pattern = settings->step_pattern,
+        .group_by = settings->group_by,
+        .polls = strcmp(settings->watch, "poll") == 0,
+        /* Of a fresh run nothing can be there yet: what is, is another's. */
+        .skips_present = job->attempt <= 1,
+    };
+    if (job->ferry) {
+        ferry_writer(job->ferry, WATCH_WRITER_LIVES);
+    } else if (job->publisher) {
+        job->ferry = ferry_new(&options, job->publisher, &job->app->log);
+        return job->ferry ? EXIT_DONE
+                          : app_fail(job->app, EXIT_BUG, "watch %s: no memory", job->ckpt_dir);
+    }
+    return EXIT_DONE;
+}
+
+/* COMMAND and what it left have ended. */
+static void tell_ferry(struct job *job)
+{
+    if (job->ferry) {
+        ferry_writer(job->ferry,
+                     job->command->child.status == 0 ? WATCH_WRITER_ENDED : WATCH_WRITER_DIED);
+    }
+}
+
+static bool is_lost(const struct job *job)
+{
+    return job->lock && atomic_load(lock_lost(job->lock));
+}
+
 /* One try from start to end. EXIT_STOPPED: it is at work, and an end was asked for. */
 static enum exit_code run_once(struct job *job, uint64_t try)
 {
     struct command_job *command = job->command;
-    enum exit_code code = start(job, try);
+    enum exit_code code = start_ferry(job);
+    if (!code) {
+        code = start(job, try);
+    }
     if (code) {
         return code;
     }
     for (;;) {
-        pass_on(job, wait_for_signals(job, 0));
+        pass_on(job, wait_for_signals(job, clock_seconds() + LOCK_LOOK_S));
         if (command->child.ended) {
             break;
         }
-        if (atomic_load(job->app->stop)) {
+        if (atomic_load(job->app->stop) || is_lost(job)) {
             return EXIT_STOPPED;
         }
     }
     clear(job);
+    tell_ferry(job);
     code = code_of(command->child.status);
     if (code && atomic_load(job->app->stop)) {
         return EXIT_STOPPED; /* whoever told us to stop has told it too */
@@ -293,6 +337,7 @@ enum exit_code command_stop(struct job *job)
         pass_on(job, wait_for_signals(job, next));
     }
     clear(job);
+    tell_ferry(job);
     char text[256];
     describe_end(job, text, sizeof text);
     log_info(&job->app->log, "COMMAND %s", text);

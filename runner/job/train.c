@@ -1,4 +1,5 @@
 /* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
+#include "runner/job/lock.h"
 #include "runner/job/trainer.h"
 
 #include <math.h>
@@ -61,6 +62,17 @@ void job_print_metrics(struct app *app, const struct model_metrics *metrics)
     snprintf(line + used, sizeof line - (size_t)used, "%s%s%s%s%s}", with_loss && name ? ", " : "",
              name ? "'" : "", name ? name : "", name ? "': " : "", name ? accuracy : "");
     log_result(&app->log, line);
+}
+
+/* A job that has lost its lock must not go on. */
+static enum model_code on_step_end(void *context, const struct model_progress *progress,
+                                   struct model_error *err)
+{
+    const struct watch *watch = context;
+    const struct lock *lock = watch->job->lock;
+    (void)progress;
+    (void)err;
+    return lock && atomic_load(lock_lost(lock)) ? MODEL_STOPPED : MODEL_OK;
 }
 
 static enum model_code on_epoch_end(void *context, const struct model_progress *progress,
@@ -191,7 +203,8 @@ enum exit_code builtin_run(struct job *job)
         result = app_fail_model(job->app, &err);
         goto done;
     }
-    callbacks[2] = (struct model_callback){.epoch_end = on_epoch_end, .context = &watch};
+    callbacks[2] = (struct model_callback){
+        .step_end = on_step_end, .epoch_end = on_epoch_end, .context = &watch};
     struct model_training training = {
         .start = job->start,
         .epochs = settings->epochs,

@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# What becomes of COMMAND's checkpoints: writers that behave well and badly, and for each what was
+# published and why, with inotify and by looking alone; two jobs on one train_url; disks that are
+# full or read-only; other users. Folders stand for the store (test_publishing_s3.sh has a real one).
+# $1: the binary, which runs as COMMAND's runner and as the reader of what was published.
+set -u
+jobferry=$1
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
+export HOME=$scratch XDG_STATE_HOME=$scratch/state
+mkdir data && echo x >data/x
+
+# A checkpoint of a format that proves itself: one safetensors tensor of $1 bytes of the letter $2.
+tensor() { # BYTES LETTER
+  local header="{\"w\":{\"dtype\":\"U8\",\"shape\":[$1],\"data_offsets\":[0,$1]}}"
+  # shellcheck disable=SC2059 # the octal escapes are the format
+  printf "\\$(printf '%03o' ${#header})\0\0\0\0\0\0\0"
+  printf '%s' "$header"
+  head -c "$1" /dev/zero | tr '\0' "$2"
+}
+tensor 5000 a >a.safetensors
+tensor 5000 b >b.safetensors
+export A=$scratch/a.safetensors B=$scratch/b.safetensors
+
+# Runs a bash script as COMMAND in a fresh job NAME; it stands in the checkpoint folder.
+job() { # NAME SCRIPT OPTIONS…
+  local name=$1 script=$2
+  mkdir -p "$name"
+  (cd "$name" && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/$name/out" "${@:3}" \
+    -- bash -c "cd \"\$JOBFERRY_CKPT_DIR\" && $script")
+}
+# Every manifest's files are in the store with their sizes and sums, and the pointer names one.
+verifies() { # NAME
+  local manifest key size crc32
+  manifest=$(sed -n 's/.*"manifest": "\(.*\)",$/\1/p' "$1/out/.jobferry/latest.json")
+  [ -s "$1/out/$manifest" ] || { echo "the pointer names '$manifest'"; return 1; }
+  for manifest in "$1"/out/.jobferry/manifest/*/*.json; do
+    while read -r size && read -r crc32 && read -r key; do
+      printf -v key '%b' "$key" # JSON's \u escapes are printf's
+      [ "$(stat -c %s "$1/out/$key")" = "$size" ] || { echo "$manifest: $key"; return 1; }
+      [ "$(gzip -c "$1/out/$key" | tail -c 8 | head -c 4 | od -An -tx4 | tr -d ' ')" = "$crc32" ] ||
+        { echo "$manifest: $key has another sum"; return 1; }
+    done < <(sed -n 's/^ *"key": "\(.*\)",$/\1/;T;h;n;s/^ *"size": \(.*\),$/\1/p;n;s/^ *"crc32": "\(.*\)",$/\1/p;g;p' "$manifest")
+  done
+}
+# The report tells name, state and evidence of a unit.
+told() { # NAME UNIT STATE EVIDENCE
+  tr -d '\n' <"$1/report.json" | sed 's/}/}\n/g' |
+    grep -F "\"name\": \"$2\"" | grep -F "\"state\": \"$3\"" | grep -F "\"evidence\": \"$4\""
+}
+published() { cmp "$1/out/ckpt/$2" "$3"; } # NAME FILE CONTENT
+unpublished() { absent "$1/out/ckpt/$2"; }
+
+for watch in auto poll; do
+  w=--watch=$watch
+  renamed=rename
+  [ "$watch" = poll ] && renamed='writer ended' # nobody saw it
+  n() { echo "$1-$watch"; }
+
+  expect 0 '' job "$(n rename)" 'echo what >x.tmp && mv x.tmp m-1_5.ckpt && chmod 400 m-1_5.ckpt && sleep 0.3' $w
+  check "$watch: a renamed file goes out" told "$(n rename)" m-1_5.ckpt confirmed "$renamed"
+  check "$watch: and verifies" verifies "$(n rename)"
+
+  expect 0 '' job "$(n quiet)" 'echo half >m-1_5.ckpt && sleep 0.3 && echo half >>m-1_5.ckpt' $w
+  check "$watch: an appended file goes out whole" published "$(n quiet)" m-1_5.ckpt <(printf 'half\nhalf\n')
+  check "$watch: told why" told "$(n quiet)" m-1_5.ckpt confirmed 'writer ended'
+
+  # shellcheck disable=SC2016 # for the inner bash
+  expect 0 '' job "$(n format)" 'cat "$A" >m-1_5.safetensors && sleep 0.3 && cat "$A" >m-1_6.safetensors' $w
+  check "$watch: a format that tells its end is enough" told "$(n format)" m-1_6.safetensors confirmed format
+  check "$watch: the later step is pointed at" grep -q '"manifest".*1-2.json' "$(n format)/out/.jobferry/latest.json"
+
+  # shellcheck disable=SC2016
+  expect 137 '' job "$(n killed)" 'cat "$A" >m-1_5.safetensors; sleep 0.5; head -c 3000 "$B" >m-1_6.safetensors; echo x >m-1_7.pt; kill -9 $$' $w
+  check "$watch: what a killed writer left half is not published" unpublished "$(n killed)" m-1_6.safetensors
+  check "$watch: nor what nothing proves" unpublished "$(n killed)" m-1_7.pt
+  check "$watch: what was whole is" published "$(n killed)" m-1_5.safetensors "$A"
+  check "$watch: the pointer verifies" verifies "$(n killed)"
+
+  # Truncated in place and written again, under one name: each version has a key of its own.
+  # shellcheck disable=SC2016
+  expect 0 '' job "$(n last)" 'cat "$A" >last.safetensors; sleep 1.5; cat "$B" >last.safetensors; sleep 1.5; cat "$A" >last.safetensors' $w
+  check "$watch: a name written again ends as it was last" published "$(n last)" last.safetensors "$A"
+  check "$watch: the pointer verifies" verifies "$(n last)"
+  check "$watch: from a key of its own" bash -c "find '$(n last)/out/.jobferry/data' -name last.safetensors | grep -q ."
+
+  # Only one file is kept, and it is removed before the next is written.
+  # shellcheck disable=SC2016
+  expect 0 '' job "$(n keep1)" 'for i in 1 2 3; do rm -f *.safetensors; cat "$A" >m-1_$i.safetensors; sleep 0.7; done; rm -f m-1_3.safetensors' $w
+  check "$watch: what the trainer removed stays in the store" published "$(n keep1)" m-1_2.safetensors "$A"
+  check "$watch: the pointer verifies" verifies "$(n keep1)"
+
+  # Nested folders made fast, names with spaces and UTF-8; a folder is one unit.
+  # shellcheck disable=SC2016
+  expect 0 '' job "$(n nested)" 'mkdir -p "a b/ü/c" && cat "$A" >"a b/ü/c/x y.safetensors" && cat "$B" >"a b/ü/c/é.safetensors"' $w
+  check "$watch: nested, with spaces and UTF-8" published "$(n nested)" 'a b/ü/c/é.safetensors' "$B"
+  check "$watch: a folder is one unit" bash -c "[ \$(ls '$(n nested)'/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]"
+  check "$watch: the pointer verifies" verifies "$(n nested)"
+
+  # The graph's file belongs to every checkpoint of its prefix.
+  # shellcheck disable=SC2016
+  expect 0 '' job "$(n graph)" 'printf "\012\001x" >g-graph.meta; sleep 0.1; cat "$A" >g-1_1.safetensors; cat "$A" >h-1_1.safetensors' $w
+  check "$watch: the graph is in its unit" bash -c "grep -l g-graph.meta '$(n graph)'/out/.jobferry/manifest/*/*.json | wc -l | grep -qx 1"
+
+  expect 0 '' job "$(n ignored)" 'for f in .hidden.ckpt x.tmp y.part z.sagemaker-uploading note.txt; do echo x >$f; done' $w
+  check "$watch: names that nobody means are left" bash -c "! find '$(n ignored)/out/ckpt' -type f 2>/dev/null | grep ."
+done
+
+# Groups and steps by pattern: four shards are one unit, the step is the folder's number.
+# shellcheck disable=SC2016
+expect 0 '' job shards 'for s in 1 2 3 4; do cat "$A" >"step500-shard$s.safetensors"; done' \
+  --group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)'
+check "four shards, one manifest" bash -c '[ $(ls shards/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]'
+check "with the step of the pattern" grep -q '"step": 500' shards/report.json
+expect 64 'step_pattern' job bad1 true --step_pattern='[0-9]+'
+expect 64 'group_by' job bad2 true --group_by='('
+expect 64 'checkpoint_glob' job bad3 true --checkpoint_glob='[a'
+# shellcheck disable=SC2016
+expect 0 '' job globs 'cat "$A" >x.safetensors; echo w >w.weights' --checkpoint_glob='*.weights'
+check "only what the glob names" unpublished globs x.safetensors
+check "and that" test -s globs/out/ckpt/w.weights
+
+# A fresh run leaves another's left-overs; a run that goes on takes what its dead runner left.
+# shellcheck disable=SC2016
+mkdir -p stray/ckpt && cp a.safetensors stray/ckpt/other-9_9.safetensors
+# shellcheck disable=SC2016
+expect 3 '' job stray 'cat "$A" >m-1_1.safetensors; exit 3'
+check "another's left-overs are not published" unpublished stray other-9_9.safetensors
+cp b.safetensors stray/ckpt/m-1_2.safetensors
+expect 0 'm-1_1' job stray 'exit 0'
+check "what a dead runner had not sent is" published stray m-1_2.safetensors "$B"
+check "and pointed at" bash -c "grep -q '1_2' \"stray/out/\$(sed -n 's/.*\"manifest\": \"\\(.*\\)\",\$/\\1/p' stray/out/.jobferry/latest.json)\""
+
+# Two jobs on one train_url: the second waits, then leaves; told to, it takes over.
+mkdir two
+(cd two && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/two/out" -- bash -c 'touch ../started; sleep 60') >two/first.log 2>&1 &
+first=$!
+for _ in $(seq 1 600); do [ -e started ] && break; sleep 0.05; done
+mkdir second
+second() {
+  (cd second && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/two/out" "$@" -- true)
+}
+expect 78 'another job .* holds' second --lock_wait=0
+one_line
+expect 78 'waiting up to 1 s' second --lock_wait=1
+expect 0 '' second --break_lock
+loses() {
+  local code=0
+  wait "$first" || code=$?
+  echo "code $code"
+  cat two/first.log
+  [ "$code" -eq 78 ] && grep -q 'another job has taken' two/first.log
+}
+check "a job that lost its lock ends with 78" loses
+check "no lock is left" absent two/out/.jobferry/lock.json
+
+# kill -9 of the runner: the same host goes on at once.
+mkdir dead
+(cd dead && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/dead/out" -- bash -c 'touch ../deadstarted; exec sleep 60') >dead/first.log 2>&1 &
+first=$!
+for _ in $(seq 1 600); do [ -e deadstarted ] && break; sleep 0.05; done
+kill -9 "$first"
+wait "$first" 2>/dev/null
+check "a lock is left" test -s dead/out/.jobferry/lock.json
+expect 0 '' job dead true --lock_wait=0
+
+# Users without names, and a file system that is read-only but for the job's folders.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+  chmod 755 "$scratch" # mktemp's is ours alone
+  cp "$jobferry" jobferry-copy 2>/dev/null
+  for uid in 1000 54321; do
+    mkdir "uid$uid" && chown "$uid:0" "uid$uid"
+    # shellcheck disable=SC2016
+    expect 0 '' setpriv --reuid="$uid" --regid=0 --clear-groups env jobferry="$scratch/jobferry-copy" scratch="$scratch" \
+      bash -c 'cd "$scratch/uid'$uid'" && exec "$jobferry" --data_url="$scratch/data" --train_url="$PWD/out" -- bash -c "cat \"\$A\" >\"\$JOBFERRY_CKPT_DIR/m-1_1.safetensors\""'
+    check "uid $uid publishes" published "uid$uid" m-1_1.safetensors "$A"
+  done
+fi
+cat stray/out/.jobferry/latest.json; find stray/out; cat stray/out/.jobferry/manifest/*/*; cat stray/report.json
+finish
