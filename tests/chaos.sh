@@ -10,9 +10,9 @@
 # or in an empty one, until it is done. After each death and at the end must hold:
 #
 #   pointer    latest.json names a manifest, and that only files with its sizes and sums
-#   loss       it goes on from the newest checkpoint of the folder, or of the pointer where the
-#              folder is gone
-#   weights    the end has the bytes of an undisturbed run
+#   loss       it goes on from the newest checkpoint of the folder (COMMAND's from the last but one at
+#              least: its format proves nothing), or of the pointer where the folder is gone
+#   weights    the end has the bytes of an undisturbed run, unless that was whole before it died
 #   codes      are those of the table
 #
 # Prints a line a round and a tally; ends with 1 when something did not hold.
@@ -193,6 +193,9 @@ round() { # NUMBER
   before=$(check_pointer "$name") || verdict="$verdict,POINTER"
   local must
   must=$(saved_step "$trainer" first)
+  [ "$trainer" = command ] && must=$((must > every ? must - every : 0))
+  local was_whole=$code
+  grep -q '"finished": true' latest 2>/dev/null && was_whole=0
   if [ "$fold" = gone ]; then
     rm -rf job && mkdir job
     must=$before
@@ -200,16 +203,13 @@ round() { # NUMBER
   local again=0
   (cd job && job "$name" "$trainer" "$front") >second 2>&1 || again=$?
   [ "$again" -eq 0 ] || verdict="$verdict,AGAIN $again"
-  # A run that was whole begins a new one.
-  if ! grep -q 'starts fresh' second || [ "${must:-0}" -gt 0 ]; then
-    if [ "$code" -ne 0 ]; then
-      [ "$(resumed_step "$trainer" second)" -ge "${must:-0}" ] ||
-        verdict="$verdict,LOSS $(resumed_step "$trainer" second) of $must"
-    fi
+  local resumed whole=whole_$trainer
+  resumed=$(resumed_step "$trainer" second)
+  if [ "$was_whole" -ne 0 ]; then # a run that was whole begins a new one
+    [ "$resumed" -ge "${must:-0}" ] || verdict="$verdict,LOSS $resumed of $must"
+    [ "$(result job "$trainer")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
   fi
   check_pointer "$name" >/dev/null || verdict="$verdict,POINTER"
-  local whole=whole_$trainer
-  [ "$(result job "$trainer")" = "${!whole}" ] || [ "$code" -eq 0 ] || verdict="$verdict,WEIGHTS"
   grep -q 'Sanitizer\|runtime error:' first second && verdict="$verdict,SANITIZER"
   printf '%4d %-8s %-10s %-8s %-5s after %5d ms: %3d, %s\n' "$1" "$trainer" "$kill" "$trouble" "$fold" "$moment" "$code" "$verdict"
   tell DELETE "/proxies/$name" >/dev/null

@@ -1,12 +1,14 @@
 /* command_resume.c - where COMMAND goes on: its newest checkpoint that is as its manifest says. */
 #include "runner/job/candidate.h"
 #include "runner/job/command.h"
+#include "runner/job/survivors.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runner/runner_banned.h"
@@ -236,6 +238,47 @@ static enum exit_code resume_named(struct job *job)
     return code ? code : run_begin(job);
 }
 
+/* When a run began, as its name says, "20261124T081500Z-k3f9qa"; nanoseconds since 1970. */
+static int64_t run_began_ns(const char *run)
+{
+    struct tm parts = {0};
+    int year = 0;
+    int month = 0;
+    if (sscanf(run, "%4d%2d%2dT%2d%2d%2dZ", &year, &month, &parts.tm_mday, &parts.tm_hour,
+               &parts.tm_min, &parts.tm_sec) != 6) {
+        return INT64_MAX;
+    }
+    parts.tm_year = year - 1900;
+    parts.tm_mon = month - 1;
+    return (int64_t)timegm(&parts) * 1000000000;
+}
+
+/* What lies here and is newer than what the store has. */
+static enum exit_code take_survivor(struct job *job, const char *run)
+{
+    struct command_job *command = job->command;
+    const struct ferry_options options = {.folder = job->ckpt_dir,
+                                          .globs = job->settings->checkpoint_glob,
+                                          .step_pattern = job->settings->step_pattern,
+                                          .group_by = job->settings->group_by};
+    struct survivor newest;
+    if (!runs_find(&job->runs, run)) {
+        return EXIT_DONE; /* the run was never here */
+    }
+    if (!survivors_newest(&newest, &options, run_began_ns(run))) {
+        return app_fail(job->app, EXIT_DISK, "look through %s: %s", job->ckpt_dir, strerror(errno));
+    }
+    bool is_newer = newest.epoch > command->resume_epoch ||
+                    (newest.epoch == command->resume_epoch && newest.step > command->resume_step);
+    if (newest.name[0] && (!command->resume_ckpt[0] || is_newer) &&
+        storage_join(command->resume_ckpt, sizeof command->resume_ckpt, job->ckpt_dir,
+                     newest.name)) {
+        command->resume_epoch = newest.epoch;
+        command->resume_step = newest.step;
+    }
+    return EXIT_DONE;
+}
+
 static enum exit_code choose(struct job *job, struct candidate *candidate, struct search *search)
 {
     const char *mode = job->settings->resume;
@@ -251,6 +294,7 @@ static enum exit_code choose(struct job *job, struct candidate *candidate, struc
     bool continues = candidate->run[0] && !candidate->finished;
     if (!code && candidate->run[0] && (continues || is_always)) {
         code = fetch_newest(job, candidate->run, search);
+        code = code ? code : take_survivor(job, candidate->run);
     }
     if (code) {
         return code;

@@ -68,11 +68,11 @@ struct ferry {
 /* ---- patterns ---------------------------------------------------------------------------------
  */
 
-static struct storage_filter *make_filter(const char *globs, char *message, size_t size)
+struct storage_filter *ferry_filter(const char *globs, char *message, size_t size)
 {
     struct storage_filter *filter = storage_filter_new();
     struct storage_error err;
-    char *text = strdup(globs);
+    char *text = strdup(globs ? globs : default_globs);
     char *rest = NULL;
     for (char *one = text ? strtok_r(text, " ", &rest) : NULL; filter && one;
          one = strtok_r(NULL, " ", &rest)) {
@@ -90,7 +90,7 @@ bool ferry_check(const struct ferry_options *options, char *message, size_t size
 {
     struct naming_rule rule;
     struct storage_filter *filter =
-        make_filter(options->globs ? options->globs : default_globs, message, size);
+        ferry_filter(options->globs, message, size);
     bool ok =
         filter && naming_rule_init(&rule, options->step_pattern, options->group_by, message, size);
     if (ok) {
@@ -415,7 +415,7 @@ struct ferry *ferry_new(const struct ferry_options *options, struct publisher *p
     ferry->log = log;
     ferry->quiet_s = options->quiet_s;
     ferry->filter =
-        make_filter(options->globs ? options->globs : default_globs, message, sizeof message);
+        ferry_filter(options->globs, message, sizeof message);
     const struct watch_options watching = {.folder = options->folder,
                                            .filter = ferry->filter,
                                            .polls = options->polls,

@@ -27,6 +27,10 @@ struct ferry_options {
     double quiet_s;           /* for tests; 0: watch.h's and the above */
 };
 
+/* The globs of --checkpoint_glob as a filter (NULL: the default ones); NULL: why not is written to
+ * message. */
+struct storage_filter *ferry_filter(const char *globs, char *message, size_t size);
+
 /* Whether the patterns can be used; false: why not is written to message. */
 bool ferry_check(const struct ferry_options *options, char *message, size_t size);
 
