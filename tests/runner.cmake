@@ -76,6 +76,6 @@ target_link_libraries(busy_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 # A child that tells the signals it gets, for test_pid1.sh.
 add_executable(tell_signals tell_signals.c)
 target_link_libraries(tell_signals PRIVATE project_flags)
-add_test(NAME chaos COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/with_minio.sh
+add_test(NAME test_chaos COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/with_minio.sh
   ${CMAKE_CURRENT_SOURCE_DIR}/chaos.sh $<TARGET_FILE:jobferry> $<TARGET_FILE:busy_store> 30 1 4)
-set_tests_properties(chaos PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "program;minio;threads")
+set_tests_properties(test_chaos PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "program;minio;threads")
