@@ -48,6 +48,31 @@ static void a_tree_is_copied_whole(void **state)
     assert_int_equal(world->progress.total_objects, 4);
 }
 
+/* What other copies have beside their targets is no one's data; what only looks like it is. */
+static void drafts_of_copies_are_left_out(void **state)
+{
+    static const char *const drafts[] = {"from/.big.abc012.part", "from/d/.a.b.zzzzzz.part",
+                                         "from/.big.0123abcd.journal"};
+    static const char *const files[] = {"from/.big.part", "from/big.abc012.part",
+                                        "from/.big.ABC012.part", "from/.x.journal",
+                                        "from/d/0123abcd.journal"};
+    struct world *world = *state;
+    struct storage_summary summary;
+    for (size_t i = 0; i < sizeof drafts / sizeof *drafts; i++) {
+        scratch_write(world->folder, drafts[i], "x", 1);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        scratch_write(world->folder, files[i], "x", 1);
+    }
+    struct storage_copy copy = world_copy(world, world->local, scratch_path(world->folder, "from"),
+                                          &world->fake->base, "from");
+    assert_int_equal(storage_copy(&copy, &summary, NULL), STORAGE_OK);
+    assert_int_equal(summary.objects, sizeof files / sizeof *files);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        assert_non_null(fake_store_find(world->fake, files[i]));
+    }
+}
+
 static void single_objects_land_where_asked(void **state)
 {
     struct world *world = *state;
@@ -446,6 +471,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(a_tree_is_copied_whole),
+        WORLD_TEST(drafts_of_copies_are_left_out),
         WORLD_TEST(single_objects_land_where_asked),
         WORLD_TEST(folders_need_recursive),
         WORLD_TEST(what_is_missing_or_empty_is_not_found),

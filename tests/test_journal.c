@@ -315,6 +315,11 @@ static void nonsense_is_refused(void **state)
     assert_null(journal_open(scratch_path(folder, "l.journal")));
     assert_false(scratch_exists(folder, "victim"));
     assert_true(journal_is_name(".x.journal"));
+    assert_true(journal_is_beside(".x.0123abcd.journal"));
+    assert_false(journal_is_beside(".x.journal"));
+    assert_false(journal_is_beside(".0123abcd.journal"));
+    assert_false(journal_is_beside(".x.0123abcg.journal"));
+    assert_false(journal_is_beside("x.0123abcd.journal"));
     assert_false(journal_is_name(".journal"));
     assert_false(journal_is_name("x.journals"));
 }

@@ -13,7 +13,7 @@
 
 enum {
     PART = 5 * MIB, /* S3's least */
-    PARTS = 20,
+    PARTS = 8,
     SIZE = (PARTS - 1) * PART + MIB + 54321,
     WORKERS = 4,
     ROUNDS = 2,

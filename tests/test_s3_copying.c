@@ -3,6 +3,9 @@
  * bytes are streamed instead.
  */
 #include "scene.h"
+#include "scratch.h"
+
+#include <unistd.h>
 
 #define MD5_ETAG       SCENE_MD5_OF_ABC
 #define COPIED(inside) "200 OK\n\n<CopyObjectResult>" inside "</CopyObjectResult>"
@@ -330,6 +333,53 @@ static void a_removal_that_is_refused_is_a_failure(void **state)
     scene_finish(&scene);
 }
 
+/* ---- a file that is sent --------------------------------------------------------------------- */
+
+/* The store refuses the upload before the first part, to a copy with a journal and to one without.
+ */
+static void an_upload_that_cannot_begin_fails_alone(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {"POST /bkt/k?uploads", "403 No" SCENE_ERROR("AccessDenied")}};
+    static const unsigned parts[] = {2, 6};
+    const struct storage_url files = {.kind = STORAGE_LOCAL};
+    const struct storage_config plain = {0};
+    char *folder = scratch_make();
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct scene scene;
+        struct seen seen = {0};
+        struct storage *local = NULL;
+        struct storage_summary summary;
+        struct storage_config config = scene_config();
+        config.state_folder = folder;
+        scene_open(&scene, &config, SCENE_STEPS(steps));
+        scene_must(&scene, storage_open(&local, &files, &plain, &scene.err));
+        scratch_write(folder, "big", "", 0);
+        assert_int_equal(truncate(scratch_path(folder, "big"), (off_t)parts[i] * 5 << 20), 0);
+        const struct storage_copy copy = {.source = local,
+                                          .source_key = scratch_path(folder, "big"),
+                                          .destination = scene.store,
+                                          .destination_key = "k",
+                                          .part_size = 5 << 20,
+                                          .on_object = on_object,
+                                          .context = &seen};
+        enum storage_code code = storage_copy(&copy, &summary, &scene.err);
+        if (code != STORAGE_DENIED) {
+            fail_msg("%u parts: %s, %.100s", parts[i], scene.err.message,
+                     scripted_server_request(scene.server, 1));
+        }
+        assert_int_equal(summary.failed, 1);
+        assert_int_equal(seen.failed, 1);
+        assert_int_equal(seen.copied, 0);
+        assert_string_equal(scene.err.service_code, "AccessDenied");
+        assert_int_equal(scratch_count(folder), 1); /* no journal stays */
+        storage_close(local);
+        scene_finish(&scene);
+    }
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_source_that_changed_meanwhile_stays),
         cmocka_unit_test(a_failed_copy_removes_nothing),
         cmocka_unit_test(a_removal_that_is_refused_is_a_failure),
+        cmocka_unit_test(an_upload_that_cannot_begin_fails_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

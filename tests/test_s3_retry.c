@@ -100,15 +100,32 @@ static void refusals_are_not_tried_again(void **state)
 static void waits_are_those_the_store_asks_for(void **state)
 {
     (void)state;
-    static const struct script_step steps[] = {
-        {"GET /bkt/k", "503 Busy\nRetry-After: 60" SCENE_ERROR("SlowDown")}};
-    struct storage_config config = scene_config();
-    config.request_deadline_ms = 20000;
-    struct scene scene;
-    scene_open(&scene, &config, SCENE_STEPS(steps));
-    assert_int_equal(scene_read_key(&scene), STORAGE_UNREACHABLE);
-    assert_int_equal(atomic_load(&scene.store->retries), 0);
-    scene_finish(&scene);
+    static const struct {
+        const char *answer;
+        bool is_too_long;
+    } cases[] = {
+        {"500 Oops\nRetry-After: 60" SCENE_ERROR("InternalError"), true},
+        {"500 Oops\nDate: Sat, 12 Oct 2024 08:12:38 GMT\n"
+         "Retry-After: Sat, 12 Oct 2024 08:13:18 GMT" SCENE_ERROR("InternalError"),
+         true},
+        {"500 Oops\nRetry-After: Fri, 31 Dec 2999 23:59:59 GMT" SCENE_ERROR("InternalError"), true},
+        {"500 Oops\nDate: Sat, 12 Oct 2024 08:12:38 GMT\n"
+         "Retry-After: Sat, 12 Oct 2024 08:12:37 GMT" SCENE_ERROR("InternalError"),
+         false},
+        {"500 Oops\nRetry-After: soon" SCENE_ERROR("InternalError"), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct script_step steps[] = {{"GET /bkt/k", cases[i].answer},
+                                            {"GET /bkt/k", SCENE_OK_BODY}};
+        struct storage_config config = scene_config();
+        config.request_deadline_ms = 20000;
+        struct scene scene;
+        scene_open(&scene, &config, steps, cases[i].is_too_long ? 1 : 2);
+        assert_int_equal(scene_read_key(&scene),
+                         cases[i].is_too_long ? STORAGE_UNREACHABLE : STORAGE_OK);
+        assert_int_equal(atomic_load(&scene.store->retries), !cases[i].is_too_long);
+        scene_finish(&scene);
+    }
 }
 
 static void a_store_that_asks_for_less_gets_less(void **state)

@@ -321,6 +321,9 @@ enum storage_code copy_check_overlap(const struct copy_route *route,
 enum storage_code copy_route_check_pair(const struct storage_copy *copy, const char *source,
                                         const char *destination, struct storage_error *err);
 
+/* Whether a file of a folder is what copies have beside their targets: a draft, or a journal. */
+bool copy_is_draft(const char *name);
+
 /* Where one listed key goes. */
 enum copy_verdict {
     COPY_TAKE,

@@ -233,6 +233,13 @@ enum storage_code copy_route_find(struct copy_route *route, const struct storage
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
+bool copy_is_draft(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *last = slash ? slash + 1 : name;
+    return files_is_temporary(last) || journal_is_beside(last);
+}
+
 enum copy_verdict copy_route_name(const struct copy_route *route, const struct storage_copy *copy,
                                   const struct storage_entry *entry,
                                   char destination[STORAGE_PATH_MAX], struct storage_error *err)
@@ -249,6 +256,9 @@ enum copy_verdict copy_route_name(const struct copy_route *route, const struct s
         return COPY_SKIP;
     }
     if (below && !storage_filter_takes(copy->filter, name)) {
+        return COPY_SKIP;
+    }
+    if (below && copy->source->kind == STORAGE_LOCAL && copy_is_draft(name)) {
         return COPY_SKIP;
     }
     if (copy->remove_source && entry->link == STORAGE_LINK_BEHIND) {

@@ -506,6 +506,15 @@ bool journal_is_name(const char *name)
     return length >= sizeof suffix && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
 }
 
+bool journal_is_beside(const char *name)
+{
+    size_t length = strlen(name);
+    size_t tail = 1 + SUM_DIGITS + sizeof suffix - 1; /* ".<sum>.journal" */
+    return journal_is_name(name) && name[0] == '.' && length > tail + 1 &&
+           name[length - tail] == '.' &&
+           strspn(name + length - tail + 1, "0123456789abcdef") == SUM_DIGITS;
+}
+
 bool journal_is_held(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

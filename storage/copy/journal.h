@@ -83,6 +83,8 @@ bool journal_name_in(char *path, size_t size, const char *folder, const char *pl
                      const char *bucket, const char *key);
 /* Whether a file of this name may be a journal. */
 bool journal_is_name(const char *name);
+/* Whether it is exactly that of a journal beside a file (".name.<sum>.journal"), no user's own. */
+bool journal_is_beside(const char *name);
 /* Whether a process has the journal at path open. */
 bool journal_is_held(const char *path);
 

@@ -130,9 +130,11 @@ static void take_number(struct http_response *response, const char *line, size_t
                 parse_number(slash + 1, size - (size_t)(slash + 1 - value), &response->range_total);
         }
     } else if (name_is(line, name_size, "retry-after")) {
-        /* The date form is rare enough to be treated as absent. */
         if (parse_number(value, size, &number)) {
             response->retry_after_s = number > UINT32_MAX ? UINT32_MAX : (unsigned)number;
+        } else if (size < sizeof response->retry_at) {
+            memcpy(response->retry_at, value, size);
+            response->retry_at[size] = '\0';
         }
     }
 }

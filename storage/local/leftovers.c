@@ -44,7 +44,7 @@ enum storage_code local_leftovers(struct storage *store, const char *prefix,
         const char *slash = strrchr(entry.path, '/');
         const char *name = slash ? slash + 1 : entry.path;
         if (entry.is_folder || !S_ISREG(entry.status.st_mode) ||
-            !(files_is_temporary(name) || (name[0] == '.' && journal_is_name(name)))) {
+            !(files_is_temporary(name) || journal_is_beside(name))) {
             continue;
         }
         struct storage_leftover leftover = {.key = entry.path,

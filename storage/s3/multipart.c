@@ -70,11 +70,18 @@ enum storage_code upload_ensure_id(struct s3_upload *upload, struct storage_erro
     struct storage_error own;
     err = err ? err : &own; /* what it says decides below */
     pthread_mutex_lock(&upload->lock);
-    if (!upload->id[0]) {
+    if (upload->refusal) {
+        *err = *upload->refusal;
+        code = err->code;
+    } else if (!upload->id[0]) {
         bool use_crc = upload_may_use_crc(upload);
         code = request_id(upload, use_crc, err);
         if (code != STORAGE_OK && use_crc && upload_refuses_crc(upload, err)) {
             code = request_id(upload, false, err);
+        }
+        upload->refusal = code != STORAGE_OK ? malloc(sizeof *upload->refusal) : NULL;
+        if (upload->refusal) {
+            *upload->refusal = *err;
         }
     }
     pthread_mutex_unlock(&upload->lock);
@@ -504,6 +511,7 @@ void s3_upload_abort(struct upload *base)
         http_response_release(&response);
     }
     pthread_mutex_destroy(&upload->lock);
+    free(upload->refusal);
     free(upload->parts);
     free(upload);
 }

@@ -103,8 +103,21 @@ static void earn(struct s3_store *store)
     }
 }
 
+/* How long the store wants to be left alone: in seconds, or until a time of its own clock. */
+static int64_t asked_wait_ms(const struct http_response *response)
+{
+    int64_t seconds = response->retry_after_s;
+    int64_t then = 0;
+    int64_t now = 0;
+    if (date_parse_http(&then, response->retry_at)) {
+        seconds = then - (date_parse_http(&now, response->date) ? now : (int64_t)time(NULL));
+    }
+    seconds = seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+    return seconds > 0 ? seconds * 1000 : 0;
+}
+
 static int64_t choose_wait(struct s3_store *store, enum s3_remedy remedy, unsigned tries,
-                           unsigned retry_after_s)
+                           const struct http_response *response)
 {
     bool throttled = remedy == S3_THROTTLE;
     int64_t bound = throttled ? WAIT_THROTTLE_MS : WAIT_RETRY_MS;
@@ -115,8 +128,8 @@ static int64_t choose_wait(struct s3_store *store, enum s3_remedy remedy, unsign
     if (!spend(store, throttled ? BUDGET_THROTTLE : BUDGET_RETRY)) {
         wait = WAIT_EMPTY_MS + jitter(WAIT_EMPTY_MS);
     }
-    unsigned asked = retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S;
-    return wait > asked * 1000 ? wait : asked * 1000;
+    int64_t asked = asked_wait_ms(response);
+    return wait > asked ? wait : asked;
 }
 
 /* ---- one try -------------------------------------------------------------------------------- */
@@ -267,7 +280,7 @@ static bool await_next(struct s3_store *store, const struct s3_request *request,
     if (remedy == S3_FAIL || request->ignores_stop || course->tries >= store->config.attempts_max) {
         return false;
     }
-    int64_t wait = choose_wait(store, remedy, course->tries, response->retry_after_s);
+    int64_t wait = choose_wait(store, remedy, course->tries, response);
     if (course->deadline > 0 && clock_ms() + wait >= course->deadline) {
         return false;
     }

@@ -36,6 +36,7 @@ struct s3_upload {
     pthread_mutex_t lock; /* over what follows */
     char id[UPLOAD_ID_MAX];
     bool is_crc; /* the store answered that it will keep the CRC-32 of the whole */
+    struct storage_error *refusal; /* owned; why it could not be begun: nobody asks again */
     struct part *parts;
     size_t capacity; /* of parts */
     size_t count;    /* the highest number so far */

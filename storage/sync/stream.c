@@ -1,6 +1,4 @@
 /* stream.c - one side of a sync, in strict order. */
-#include "storage/copy/journal.h"
-#include "storage/local/files.h"
 #include "storage/storage_error.h"
 #include "storage/sync/sync.h"
 
@@ -26,10 +24,7 @@ void sync_stream_close(struct sync_stream *stream)
 /* Our own files: of jobs, of syncs, and what a copy under way has in a folder. */
 static bool is_ours(const struct sync_stream *stream, const char *name)
 {
-    const char *slash = strrchr(name, '/');
-    const char *last = slash ? slash + 1 : name;
-    bool is_draft = stream->store->kind == STORAGE_LOCAL &&
-                    (files_is_temporary(last) || (*last == '.' && journal_is_name(last)));
+    bool is_draft = stream->store->kind == STORAGE_LOCAL && copy_is_draft(name);
     return strncmp(name, ".jobferry/", 10) == 0 || strstr(name, "/.jobferry/") != NULL ||
            strcmp(name, SYNC_RECORD_NAME) == 0 || is_draft;
 }

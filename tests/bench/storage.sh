@@ -13,6 +13,9 @@
 #   WORKLOADS  W1 one object · W2 many of 64 KiB · W3 200 of 8 MiB · W4 sync, nothing to do · W5 list
 #   SCHEMES    http https        MODES  default tuned        MEDIA  tmpfs disk
 #   PEERS      s5cmd rclone mc aws        REPEAT  repetitions
+#   RESULTS    a file that results are added to, and that the tables are made of: so a long run can be
+#              cut into slices, each in a minute when the machine is free. With MEDIA=' ' and RESULTS
+#              nothing is measured, only printed
 #   JOBFERRY, AWS  the programs   TMPFS, DISK  folders of the two media
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -24,7 +27,7 @@ W1_MIB=${W1_MIB:-4096} W2_COUNT=${W2_COUNT:-10000} W3_COUNT=${W3_COUNT:-200}
 W4_COUNT=${W4_COUNT:-50000} W5_KEYS=${W5_KEYS:-100000}
 JOBFERRY=${JOBFERRY:-$PWD/build/release/jobferry} AWS=${AWS:-/usr/bin/aws}
 
-work=$(mktemp -d) server='' web='' folder=''
+work=$(mktemp -d) results=${RESULTS:-} server='' web='' folder=''
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
   [ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
@@ -33,6 +36,7 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+results=${results:-$work/results}
 
 note() { echo "$*" >&2; }
 die() { note "$*" && exit 1; }
@@ -204,7 +208,7 @@ run() { # ROW PROGRAM TARGET
   "$work/measure" "${durable[@]}" "$work/cost" "${command[@]}" >"$work/stdout" 2>"$work/stderr"
   line=$(cat "$work/cost")
   [ "${line##* }" = 0 ] || note "  $1 $2: exit ${line##* }: $(tail -n 1 "$work/stderr")"
-  printf '%s\t%s\t%s\n' "$1" "$2" "${line// /$'\t'}" >>"$work/results"
+  printf '%s\t%s\t%s\n' "$1" "$2" "${line// /$'\t'}" >>"$results"
 }
 
 rotate() { # REPETITION: the programs, beginning with another each time
@@ -270,7 +274,7 @@ read_web() {
 # ---- tables ----------------------------------------------------------------------------------
 
 print_tables() {
-  sort -s -t "$(printf '\t')" -k1,1 "$work/results" | awk -F '\t' -v peers="$programs curl" '
+  sort -s -t "$(printf '\t')" -k1,1 "$results" | awk -F '\t' -v peers="$programs curl" '
     function best(row, field,   i, name, value, least) {
       least = 0
       for (i = 2; i <= count; i++) {
