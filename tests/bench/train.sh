@@ -5,7 +5,8 @@
 #   tests/bench/train.sh BUILD_FOLDER MNIST_FOLDER [kernels|epochs|peers|side|start]...     (default: all)
 #
 # TORCH_PYTHON and MINDSPORE_PYTHON are the Pythons that have the peers (a venv with `pip install torch` or
-# mindspore); a peer without one is left out by name. ROUNDS (5) and PEER_EPOCHS (2) make it shorter.
+# mindspore); a peer without one is left out by name. ROUNDS (5),
+# PEER_EPOCHS (2) and PEER_STEPS (1875 of an epoch, the rest reckoned) make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
@@ -62,7 +63,7 @@ if has peers; then
       for peer in torch mindspore; do
         [ -n "${python[$peer]}" ] || continue
         OMP_NUM_THREADS=$threads "${python[$peer]}" tests/bench/train_peer.py "$peer" "$threads" "$work/images" "$work/labels" \
-          "${PEER_EPOCHS:-2}" >"$work/out" 2>"$work/errors" || tail -3 "$work/errors"
+          "${PEER_EPOCHS:-2}" "${PEER_STEPS:-1875}" >"$work/out" 2>"$work/errors" || tail -3 "$work/errors"
         sed -n 's/^epoch //p' "$work/out" >>"$work/$peer.$threads.epoch"
         sed -n 's/^inference //p' "$work/out" >>"$work/$peer.$threads.inference"
       done

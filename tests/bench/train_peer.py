@@ -1,7 +1,7 @@
 """One epoch after another of the lab's LeNet5 in PyTorch or MindSpore on the CPU, batch 32, data in memory.
 
-train_peer.py torch|mindspore THREADS IMAGES LABELS EPOCHS: a line "epoch SECONDS" each, then "inference IMAGES_PER_SECOND"
-at a batch of 1,000. IMAGES is [n][1024] float32 as the network takes them, LABELS [n] int32, both raw.
+train_peer.py torch|mindspore THREADS IMAGES LABELS EPOCHS STEPS: a line "epoch SECONDS" each, of which only STEPS batches
+are run and the rest reckoned, then "inference IMAGES_PER_SECOND" at a batch of 1,000. IMAGES is [n][1024] float32 as the network takes them, LABELS [n] int32, both raw.
 """
 
 import sys
@@ -13,7 +13,11 @@ BATCH = 32
 INFERENCE_BATCH = 1000
 
 
-def with_torch(threads, images, labels, epochs):
+def report(start, images, steps):
+    print("epoch", (time.perf_counter() - start) * (len(images) // BATCH) / steps, flush=True)
+
+
+def with_torch(threads, images, labels, epochs, steps):
     import torch
     from torch import nn
 
@@ -30,19 +34,19 @@ def with_torch(threads, images, labels, epochs):
     for _ in range(epochs):
         start = time.perf_counter()
         order = torch.randperm(len(x))
-        for i in range(0, len(x) - BATCH + 1, BATCH):
+        for i in range(0, steps * BATCH, BATCH):
             batch = order[i:i + BATCH]
             optimizer.zero_grad(set_to_none=True)
             loss_of(net(x[batch]), y[batch]).backward()
             optimizer.step()
-        print("epoch", time.perf_counter() - start, flush=True)
+        report(start, images, steps)
     with torch.inference_mode():
         def predict(i):
             net(x[i:i + INFERENCE_BATCH])
         inference(predict, len(x))
 
 
-def with_mindspore(threads, images, labels, epochs):
+def with_mindspore(threads, images, labels, epochs, steps):
     import mindspore as ms
     from mindspore import nn, ops
 
@@ -71,11 +75,11 @@ def with_mindspore(threads, images, labels, epochs):
     for _ in range(epochs):
         start = time.perf_counter()
         order = np.random.permutation(len(images))
-        for i in range(0, len(images) - BATCH + 1, BATCH):
+        for i in range(0, steps * BATCH, BATCH):
             batch = order[i:i + BATCH]
             result = step(ms.Tensor(images[batch]), ms.Tensor(labels[batch]))
         result.asnumpy()
-        print("epoch", time.perf_counter() - start, flush=True)
+        report(start, images, steps)
     net.set_train(False)
     x = [ms.Tensor(images[i:i + INFERENCE_BATCH]) for i in range(0, len(images), INFERENCE_BATCH)]
     net(x[0])
@@ -97,11 +101,11 @@ def inference(predict, count):
 
 
 def main():
-    peer, threads, images, labels, epochs = sys.argv[1:]
+    peer, threads, images, labels, epochs, steps = sys.argv[1:]
     images = np.fromfile(images, dtype=np.float32).reshape(-1, 1, 32, 32)
     labels = np.fromfile(labels, dtype=np.int32)
     run = {"torch": with_torch, "mindspore": with_mindspore}[peer]
-    run(int(threads), images, labels, int(epochs))
+    run(int(threads), images, labels, int(epochs), int(steps))
 
 
 if __name__ == "__main__":
