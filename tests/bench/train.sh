@@ -62,7 +62,7 @@ if has peers; then
       "$build/tests/bench_network" inference "$data" "$threads" auto >>"$work/jobferry.$threads.inference"
       for peer in torch mindspore; do
         [ -n "${python[$peer]}" ] || continue
-        OMP_NUM_THREADS=$threads "${python[$peer]}" tests/bench/train_peer.py "$peer" "$threads" "$work/images" "$work/labels" \
+        OMP_WAIT_POLICY=passive OMP_NUM_THREADS=$threads "${python[$peer]}" tests/bench/train_peer.py "$peer" "$threads" "$work/images" "$work/labels" \
           "${PEER_EPOCHS:-2}" "${PEER_STEPS:-1875}" >"$work/out" 2>"$work/errors" || tail -3 "$work/errors"
         sed -n 's/^epoch //p' "$work/out" >>"$work/$peer.$threads.epoch"
         sed -n 's/^inference //p' "$work/out" >>"$work/$peer.$threads.inference"
