@@ -24,6 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The library is built with hidden names; those below are its face. */
+#pragma GCC visibility push(default)
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 /* One line per code: identifier, name for machines, sentence for people. */
@@ -663,5 +666,7 @@ enum storage_code storage_sync(const struct storage_sync *sync, struct storage_s
 
 /* CRC-32 (IEEE 802.3, as zlib and gzip) of data, continuing from crc; begin with 0. */
 uint32_t storage_crc32(uint32_t crc, const void *data, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -79,3 +79,11 @@ target_link_libraries(tell_signals PRIVATE project_flags)
 add_test(NAME test_chaos COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/with_minio.sh
   ${CMAKE_CURRENT_SOURCE_DIR}/chaos.sh $<TARGET_FILE:jobferry> $<TARGET_FILE:busy_store> 30 1 4)
 set_tests_properties(test_chaos PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "program;minio;threads")
+
+
+# What is installed beside the command.
+add_test(NAME test_library
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test_library.sh $<TARGET_FILE:jobferry-storage> ${CMAKE_C_COMPILER} ${PROJECT_SOURCE_DIR})
+add_test(NAME test_pages
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test_pages.sh ${PROJECT_BINARY_DIR}/runner/pages $<TARGET_FILE:jobferry>)
+set_tests_properties(test_library test_pages PROPERTIES LABELS program)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Lays out below ROOT what the images hold: BINARY ROOT.
 #
-#   /opt/jobferry/bin/jobferry   stripped; its loader and libraries are those of ../lib, wherever it
-#                                is copied, whatever libc the image around it has
+#   /opt/jobferry/bin/jobferry   stripped; its loader and libraries are those of ../lib,
+#                                whatever libc the image around it has
 #   /opt/jobferry/lib            exactly what the loader finds for it, and the loader
 #   /usr/share/sbom              what that is, as SPDX; the licences under /usr/share/doc
 #   /etc, /usr/share/zoneinfo    certificates, users, name lookup, time zones
@@ -20,7 +20,7 @@ loader=$(patchelf --print-interpreter "$own/bin/jobferry")
 # DT_RPATH, not RUNPATH: it holds for the libraries' own libraries, and goes before LD_LIBRARY_PATH,
 # which images of frameworks set.
 patchelf --set-interpreter "/opt/jobferry/lib/${loader##*/}" \
-  --force-rpath --set-rpath "\$ORIGIN/../lib" "$own/bin/jobferry"
+  --force-rpath --set-rpath /opt/jobferry/lib "$own/bin/jobferry"
 
 libraries=$(mktemp)
 "$loader" --list "$binary" | sed -n 's/^[[:space:]]*\([^ ]*\) => \([^ ]*\) .*/\1 \2/p' >"$libraries"
