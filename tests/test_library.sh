@@ -8,7 +8,7 @@ jobferry=$library # what lib.sh shortens
 . "$(dirname "$0")/lib.sh"
 cd "$scratch" || exit 1
 
-grep -oE '\bstorage_[a-z0-9_]+\(' "$source/storage/storage.h" | tr -d '(' | sort -u >mentioned
+grep -oE '\bstorage_[a-z0-9_]+\(' "$source/storage/storage.h" | tr -d '(' | grep -v "_fn\$" | sort -u >mentioned
 sed -n 's/^    \(storage_[a-z0-9_]*\);$/\1/p' "$source/storage/install/library.map" | sort >mapped
 nm -D --defined-only "$library" | awk '$2 == "T" { print $3 }' | sort >exported
 # Each exported name has its version; the map is the list; the header mentions each.
