@@ -253,6 +253,28 @@ double model_tensor_difference(const struct model_tensor *a, const struct model_
 enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
                            bool weights_only, struct model_error *err);
 
+enum {
+    MODEL_NAMES_MAX = 800 /* bytes of a list of names */
+};
+
+/* What a load left out: names joined by ", ", cut where they are too many. */
+struct model_load_report {
+    size_t not_loaded_count; /* tensors of the network that stay as they were */
+    size_t not_used_count;   /* entries of the file that went nowhere */
+    char not_loaded[MODEL_NAMES_MAX];
+    char not_used[MODEL_NAMES_MAX];
+};
+
+/*
+ * The network's weights alone, to begin a training with, as MindSpore's load_param_into_net. strict
+ * is model_load with weights_only. Otherwise what the file has not, or in another shape, stays as
+ * it was, and other float types are converted; none that fits at all is MODEL_CORRUPT. Never does
+ * another name stand in for a missing one.
+ */
+enum model_code model_load_weights(struct model *model, const struct model_checkpoint *checkpoint,
+                                   bool strict, struct model_load_report *report,
+                                   struct model_error *err);
+
 /* What computes the network here, as model_state.kernels says it. Static. */
 const char *model_kernels(const struct model *model);
 
@@ -362,11 +384,24 @@ enum model_code model_train(struct model *model, const struct model_dataset *dat
                             const struct model_training *training, struct model_state *state,
                             struct model_error *err);
 
+/*
+ * What an evaluation comes to, by MindSpore's definitions (its train/metrics; reference: 2.10).
+ * errors are of the raw outputs against 1 for the truth and 0 for the other classes.
+ */
 struct model_metrics {
     double loss;     /* mean of the batches' mean losses */
-    double accuracy; /* correct / samples */
+    double accuracy; /* correct / samples; of equal outputs the first counts as the largest */
     size_t samples;
+    double top_5; /* the truth is among the five largest outputs / samples */
+    double mae;   /* sum of |error| / samples, not / (samples · classes) */
+    double mse;   /* sum of error² / samples */
+    uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES]; /* [truth][prediction] samples */
 };
+
+/* Per class, and 0 where a class never occurs: TP / predicted, TP / actual, 2·TP / (both). */
+double model_precision(const struct model_metrics *metrics, size_t class_index);
+double model_recall(const struct model_metrics *metrics, size_t class_index);
+double model_f1(const struct model_metrics *metrics, size_t class_index);
 
 /* Evaluates in order, batch_size of the model's config; drop_remainder as the lab. */
 enum model_code model_evaluate(struct model *model, const struct model_dataset *dataset,
@@ -383,6 +418,32 @@ enum model_code model_predict(struct model *model, const struct model_dataset *d
  */
 enum model_code model_draw_predictions(const char *path, const struct model_dataset *dataset,
                                        size_t first, size_t count, const uint8_t *predictions,
+                                       struct model_error *err);
+
+/* Which images a picture shows, and how. */
+struct model_grid {
+    const size_t *images;       /* [count] */
+    const uint8_t *predictions; /* [count], of those */
+    size_t count;               /* 1 to 1024 */
+    size_t columns;             /* 0: as square as it goes */
+};
+
+/* The same of any images; those without a truth are titled "prediction: P". */
+enum model_code model_draw_grid(const char *path, const struct model_dataset *dataset,
+                                const struct model_grid *grid, struct model_error *err);
+
+enum {
+    MODEL_NO_LABEL = 255 /* model_dataset_label of an image without a truth */
+};
+
+/*
+ * Images of PNG files, in their order: grey as Pillow's "L" (0.299 R + 0.587 G + 0.114 B), what is
+ * transparent on white, brought to 28×28 by averaging areas; invert turns black to white. Not a
+ * PNG, not square, larger than 4096 pixels: MODEL_DATA. *dark_on_light gets whether a border is
+ * brighter than its image, as on paper; the network learned bright strokes on black.
+ */
+enum model_code model_dataset_pictures(struct model_dataset **dataset, const char *const *paths,
+                                       size_t count, bool invert, bool *dark_on_light,
                                        struct model_error *err);
 
 /*

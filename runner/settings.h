@@ -109,6 +109,11 @@ struct settings {
     const char *init_from;
     bool allow_change;
     const char *checkpoint;
+    bool strict_load;
+    struct text_list image;
+    bool invert;
+    bool only_wrong;
+    uint64_t columns; /* 0: chosen */
     const char *mindspore;
     bool crc_check;
     bool weights_only;

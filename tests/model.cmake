@@ -16,6 +16,8 @@ jobferry_test(test_mnist LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixtur
 jobferry_test(test_order LIBS model LABELS model)
 jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_safetensors LIBS model LABELS model SOURCES checkpoint_fixture.c)
+jobferry_test(test_metrics LIBS model LABELS model)
+jobferry_test(test_pictures LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model threads SOURCES mnist_fixture.c)
 jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model threads
   SOURCES mnist_fixture.c training_fixture.c)

@@ -17,7 +17,7 @@
 enum {
     EXPECTED = 2 * LENET_TENSORS + 2, /* weights, moments, learning_rate, momentum */
     NAME_SIZE = 32,
-    LIST_SIZE = 800 /* bytes of a list of names in a message */
+    LIST_SIZE = MODEL_NAMES_MAX
 };
 
 /* A tensor the model needs: where its values go, and its shape. */
@@ -210,4 +210,67 @@ enum model_code model_load(struct model *model, const struct model_checkpoint *c
         model->config.momentum = scalars[1];
     }
     return MODEL_OK;
+}
+
+/* ---- weights to begin with ------------------------------------------------------------------- */
+
+/* The same shape in another float type, which can be converted. */
+static bool converts(const struct wanted *wanted, const struct model_tensor *tensor)
+{
+    struct model_tensor as_float = *tensor;
+    as_float.type = "Float32";
+    return strstr(tensor->type, "Float") && shape_fits(wanted, &as_float);
+}
+
+static void report_lists(struct model_load_report *report, const struct name_list *not_loaded,
+                         const struct name_list *not_used)
+{
+    report->not_loaded_count = not_loaded->count;
+    report->not_used_count = not_used->count;
+    snprintf(report->not_loaded, sizeof report->not_loaded, "%s", not_loaded->text);
+    snprintf(report->not_used, sizeof report->not_used, "%s", not_used->text);
+}
+
+enum model_code model_load_weights(struct model *model, const struct model_checkpoint *checkpoint,
+                                   bool strict, struct model_load_report *report,
+                                   struct model_error *err)
+{
+    struct wanted wanted[LENET_TENSORS] = {0};
+    struct name_list not_loaded = {0};
+    struct name_list not_used = {0};
+    *report = (struct model_load_report){0};
+    if (strict) {
+        enum model_code code = model_load(model, checkpoint, true, err);
+        if (code != MODEL_OK) {
+            return code;
+        }
+    }
+    want_block(wanted, "", model->weights);
+    for (size_t i = 0; i < LENET_TENSORS; i++) {
+        const struct model_tensor *found = checkpoint_find(checkpoint, wanted[i].name);
+        if (!found || !converts(&wanted[i], found)) {
+            list_add(&not_loaded, wanted[i].name);
+            continue;
+        }
+        for (size_t k = 0; k < wanted[i].count; k++) {
+            wanted[i].target[k] = (float)tensor_value(found, k);
+        }
+    }
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        size_t k = 0;
+        const struct model_tensor *tensor = &checkpoint->tensors[i];
+        while (k < LENET_TENSORS &&
+               (strcmp(wanted[k].name, tensor->name) != 0 || !converts(&wanted[k], tensor))) {
+            k++;
+        }
+        if (k == LENET_TENSORS) {
+            list_add(&not_used, tensor->name);
+        }
+    }
+    report_lists(report, &not_loaded, &not_used);
+    return not_loaded.count < LENET_TENSORS
+               ? MODEL_OK
+               : model_fail(err, MODEL_CORRUPT,
+                            "load checkpoint: none of the network's tensors is in it; it has %s",
+                            not_used.text);
 }

@@ -42,6 +42,22 @@ static enum model_code find_images(char path[PATH_MAX], char folder[PATH_MAX], c
     return code;
 }
 
+/* EMNIST's files hold each image transposed (Cohen and others, 2017); upright is what MNIST's are.
+ */
+static void transpose_pixels(struct model_dataset *dataset)
+{
+    for (size_t i = 0; i < dataset->count; i++) {
+        uint8_t *pixels = dataset->images + i * IMAGE_SIZE;
+        for (size_t y = 0; y < MODEL_IDX_SIDE; y++) {
+            for (size_t x = y + 1; x < MODEL_IDX_SIDE; x++) {
+                uint8_t swap = pixels[y * MODEL_IDX_SIDE + x];
+                pixels[y * MODEL_IDX_SIDE + x] = pixels[x * MODEL_IDX_SIDE + y];
+                pixels[x * MODEL_IDX_SIDE + y] = swap;
+            }
+        }
+    }
+}
+
 static enum model_code read_split(struct model_dataset *dataset, const char *given,
                                   enum model_split split, struct model_error *err)
 {
@@ -59,6 +75,9 @@ static enum model_code read_split(struct model_dataset *dataset, const char *giv
     code = idx_read(&dataset->images, &dataset->count, images, IDX_IMAGES, err);
     if (code != MODEL_OK) {
         return code;
+    }
+    if (idx_is_emnist(images)) {
+        transpose_pixels(dataset);
     }
     size_t label_count;
     code = idx_read(&dataset->labels, &label_count, labels, IDX_LABELS, err);
@@ -84,6 +103,22 @@ static uint32_t sum_of(const struct model_dataset *dataset)
     return gzip_crc32(sum, dataset->labels, dataset->count);
 }
 
+/* Resizes and sums up what was read. */
+static enum model_code finish(struct model_dataset *dataset, const char *folder,
+                              struct model_error *err)
+{
+    dataset->resized = malloc(dataset->count * INPUT_SIZE);
+    if (!dataset->resized) {
+        return model_fail(err, MODEL_BUG, "opening the dataset %s: no memory for %zu images",
+                          folder, dataset->count);
+    }
+    for (size_t i = 0; i < dataset->count; i++) {
+        resize_28_to_32(dataset->images + i * IMAGE_SIZE, dataset->resized + i * INPUT_SIZE);
+    }
+    dataset->crc32 = sum_of(dataset);
+    return MODEL_OK;
+}
+
 enum model_code model_dataset_open(struct model_dataset **out, const char *folder,
                                    enum model_split split, bool binarize, struct model_error *err)
 {
@@ -96,22 +131,35 @@ enum model_code model_dataset_open(struct model_dataset **out, const char *folde
     if (code != MODEL_OK) {
         goto done;
     }
-    dataset->resized = malloc(dataset->count * INPUT_SIZE);
-    if (!dataset->resized) {
-        code = model_fail(err, MODEL_BUG, "opening the dataset %s: no memory for %zu images",
-                          folder, dataset->count);
-        goto done;
-    }
     if (binarize) {
         binarize_pixels(dataset);
     }
-    for (size_t i = 0; i < dataset->count; i++) {
-        resize_28_to_32(dataset->images + i * IMAGE_SIZE, dataset->resized + i * INPUT_SIZE);
+    code = finish(dataset, folder, err);
+    if (code == MODEL_OK) {
+        *out = dataset;
+        dataset = NULL;
     }
-    dataset->crc32 = sum_of(dataset);
-    *out = dataset;
-    dataset = NULL;
 done:
+    model_dataset_free(dataset);
+    return code;
+}
+
+enum model_code dataset_of(struct model_dataset **out, uint8_t *images, uint8_t *labels,
+                           size_t count, struct model_error *err)
+{
+    *out = NULL;
+    struct model_dataset *dataset = calloc(1, sizeof *dataset);
+    if (!dataset) {
+        free(images);
+        free(labels);
+        return model_fail(err, MODEL_BUG, "making a dataset: no memory");
+    }
+    *dataset = (struct model_dataset){.count = count, .images = images, .labels = labels};
+    enum model_code code = finish(dataset, "of images", err);
+    if (code == MODEL_OK) {
+        *out = dataset;
+        dataset = NULL;
+    }
     model_dataset_free(dataset);
     return code;
 }

@@ -26,6 +26,10 @@ struct model_dataset {
     uint32_t crc32;   /* of images, then labels */
 };
 
+/* A dataset of images[count][28][28] and labels[count], which it takes over, also when it fails. */
+enum model_code dataset_of(struct model_dataset **dataset, uint8_t *images, uint8_t *labels,
+                           size_t count, struct model_error *err);
+
 /* The resized bytes [32][32] of image i, borrowed; and out[32][32], the same rescaled: what the
    network sees. */
 const uint8_t *dataset_pixels(const struct model_dataset *dataset, size_t i);

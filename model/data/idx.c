@@ -35,17 +35,36 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* How well a name fits: 0 plain, 1 gzipped, 2 otherwise named, -1 not at all. */
-static int rank_of(const char *name, const char *prefix, const struct idx_format *format)
+static const char emnist[] = "emnist-";
+
+bool idx_is_emnist(const char *path)
 {
-    if (strncmp(name, prefix, strlen(prefix)) != 0 || !strstr(name, format->contains) ||
+    const char *slash = strrchr(path, '/');
+    return strncmp(slash ? slash + 1 : path, emnist, strlen(emnist)) == 0;
+}
+
+/* Whether a name is of the split: "train-…", or EMNIST's "emnist-letters-train-…". */
+static bool is_of_split(const char *name, enum model_split split)
+{
+    const char *prefix = split == MODEL_TRAIN ? "train-" : "t10k-";
+    const char *within = split == MODEL_TRAIN ? "-train-" : "-test-";
+    return idx_is_emnist(name) ? strstr(name, within) != NULL
+                               : strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* How well a name fits: 0 plain, 1 gzipped, 2 otherwise named, -1 not at all; EMNIST's after all
+   of MNIST's. */
+static int rank_of(const char *name, enum model_split split, const struct idx_format *format)
+{
+    if (!is_of_split(name, split) || !strstr(name, format->contains) ||
         !strstr(name, format->suffix)) {
         return -1;
     }
+    int rank = idx_is_emnist(name) ? 3 : 0;
     if (ends_with(name, format->suffix)) {
-        return 0;
+        return rank;
     }
-    return ends_with(name, ".gz") ? 1 : 2;
+    return rank + (ends_with(name, ".gz") ? 1 : 2);
 }
 
 static bool is_regular(int folder_fd, const char *name)
@@ -55,13 +74,13 @@ static bool is_regular(int folder_fd, const char *name)
 }
 
 /* The best name of an open folder, to `best` (empty when there is none). */
-static void pick_name(DIR *directory, const char *prefix, const struct idx_format *format,
+static void pick_name(DIR *directory, enum model_split split, const struct idx_format *format,
                       char best[NAME_MAX + 1])
 {
     int best_rank = INT_MAX;
     best[0] = '\0';
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        int rank = rank_of(entry->d_name, prefix, format);
+        int rank = rank_of(entry->d_name, split, format);
         bool is_better = rank < best_rank || (rank == best_rank && strcmp(entry->d_name, best) < 0);
         if (rank < 0 || !is_better || !is_regular(dirfd(directory), entry->d_name)) {
             continue;
@@ -81,13 +100,14 @@ enum model_code idx_find(char *out, size_t size, const char *folder, enum model_
         return model_fail_errno(err, "opening", folder, errno);
     }
     char name[NAME_MAX + 1];
-    pick_name(directory, prefix, format, name);
+    pick_name(directory, split, format, name);
     closedir(directory);
     if (name[0] == '\0') {
         model_fail(err, MODEL_NOT_FOUND, "looking for %s in %s: no file %s*%s*%s*", format->what,
                    folder, prefix, format->contains, format->suffix);
         model_hint(err, "MNIST's files are train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-                        "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, plain or with .gz");
+                        "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, plain or with .gz; "
+                        "EMNIST's begin with emnist-");
         return MODEL_NOT_FOUND;
     }
     int length = snprintf(out, size, "%s/%s", folder, name);

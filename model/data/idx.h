@@ -29,13 +29,17 @@ enum idx_kind {
 
 /*
  * Writes the path of the split's file of a kind to out. MindSpore's rule: the name begins with
- * "train-" or "t10k-" and contains "-images" and "idx3-ubyte", or "-labels" and "idx1-ubyte". Where
- * several do, the plain file is taken (its name ends in "-ubyte"), then the gzipped one (".gz"),
- * then any other; of equals the first by the bytes of the name. Only regular files count.
- * MODEL_NOT_FOUND when there is none or no folder.
+ * "train-" or "t10k-" (EMNIST's with "emnist-", and contains "-train-" or "-test-") and contains
+ * "-images" and "idx3-ubyte", or "-labels" and "idx1-ubyte". Where several do, the plain file is
+ * taken (its name ends in "-ubyte"), then the gzipped one (".gz"), then any other; of equals the
+ * first by the bytes of the name. Only regular files count. MODEL_NOT_FOUND when there is none or
+ * no folder.
  */
 enum model_code idx_find(char *out, size_t size, const char *folder, enum model_split split,
                          enum idx_kind kind, struct model_error *err);
+
+/* Whether a path is that of one of EMNIST's files, whose images are transposed. */
+bool idx_is_emnist(const char *path);
 
 /*
  * Reads a whole file: *bytes is [count][28][28] pixels or [count] labels of 0..9, at least one, to

@@ -6,12 +6,14 @@
  * which a small container has not, and fontconfig, which prints when it finds no place to cache.
  */
 #include <cairo.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/base/atomic_file.h"
 #include "model/model_error.h"
+#include "model/picture/picture.h"
 #include "model/picture/picture_letters.h"
 
 #include "model/model_banned.h"
@@ -19,6 +21,8 @@
 /* Lengths in pixels of the PNG. */
 enum {
     IMAGES_MAX = 1024,
+    SIDE_MAX = 32767,    /* cairo's ceiling */
+    PNG_SIDE_MAX = 4096, /* of a picture that is read */
     SCALE = 6,
     IMAGE = SCALE * MODEL_IDX_SIDE,
     GAP = 24,    /* around and between the cells */
@@ -115,11 +119,13 @@ static void draw_title(cairo_t *cairo, unsigned prediction, unsigned truth, doub
 {
     char title[48];
     double width = 0.0;
-    snprintf(title, sizeof title, "prediction: %u, truth: %u", prediction, truth);
+    bool known = truth != MODEL_NO_LABEL;
+    snprintf(title, sizeof title, known ? "prediction: %u, truth: %u" : "prediction: %u",
+             prediction, truth);
     for (const char *c = title; *c; c++) {
         width += letter_find(*c)->advance * FIGURE_SCALE;
     }
-    use_color(cairo, prediction == truth ? &right : &wrong);
+    use_color(cairo, !known || prediction == truth ? &right : &wrong);
     cairo_set_line_width(cairo, PEN);
     cairo_set_line_cap(cairo, CAIRO_LINE_CAP_ROUND);
     cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
@@ -132,17 +138,18 @@ static void draw_title(cairo_t *cairo, unsigned prediction, unsigned truth, doub
     }
 }
 
-static void draw_grid(cairo_t *cairo, const struct model_dataset *dataset, size_t first,
-                      size_t count, size_t columns, const uint8_t *predictions)
+static void draw_grid(cairo_t *cairo, const struct model_dataset *dataset,
+                      const struct model_grid *grid, size_t columns)
 {
     use_color(cairo, &paper);
     cairo_paint(cairo);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < grid->count; i++) {
         size_t row = i / columns;
+        size_t image = grid->images[i];
         double x = GAP + (double)(i % columns) * (IMAGE + GAP);
         double y = GAP + TITLE + (double)row * (IMAGE + GAP + TITLE);
-        draw_image(cairo, model_dataset_image(dataset, first + i), x, y);
-        draw_title(cairo, predictions[i], model_dataset_label(dataset, first + i), x, y);
+        draw_image(cairo, model_dataset_image(dataset, image), x, y);
+        draw_title(cairo, grid->predictions[i], model_dataset_label(dataset, image), x, y);
     }
 }
 
@@ -179,26 +186,28 @@ static enum model_code write_png(cairo_surface_t *surface, const char *path,
     return code;
 }
 
-enum model_code model_draw_predictions(const char *path, const struct model_dataset *dataset,
-                                       size_t first, size_t count, const uint8_t *predictions,
-                                       struct model_error *err)
+enum model_code model_draw_grid(const char *path, const struct model_dataset *dataset,
+                                const struct model_grid *grid, struct model_error *err)
 {
-    size_t size = model_dataset_size(dataset);
-    if (count == 0 || count > IMAGES_MAX) {
-        return model_fail(err, MODEL_ARGUMENT, "draw %s: %zu images, it must be 1 to %d", path,
-                          count, IMAGES_MAX);
+    size_t columns = grid->columns ? grid->columns : (size_t)ceil(sqrt((double)grid->count));
+    if (grid->count == 0 || grid->count > IMAGES_MAX || columns > IMAGES_MAX) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "draw %s: %zu images in %zu columns, each must be 1 to %d", path,
+                          grid->count, columns, IMAGES_MAX);
     }
-    if (first > size || count > size - first) {
-        return model_fail(err, MODEL_ARGUMENT, "draw %s: images %zu to %zu of a dataset of %zu",
-                          path, first, first + count - 1, size);
+    columns = columns < grid->count ? columns : grid->count;
+    size_t rows = (grid->count + columns - 1) / columns;
+    size_t width = GAP + columns * (IMAGE + GAP);
+    size_t height = GAP + rows * (IMAGE + GAP + TITLE);
+    if (width > SIDE_MAX || height > SIDE_MAX) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "draw %s: %zu images in %zu columns give %zux%zu pixels, more than %d",
+                          path, grid->count, columns, width, height, SIDE_MAX);
     }
-    size_t columns = (size_t)ceil(sqrt((double)count));
-    size_t rows = (count + columns - 1) / columns;
     cairo_surface_t *surface =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(GAP + columns * (IMAGE + GAP)),
-                                   (int)(GAP + rows * (IMAGE + GAP + TITLE)));
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
     cairo_t *cairo = cairo_create(surface);
-    draw_grid(cairo, dataset, first, count, columns, predictions);
+    draw_grid(cairo, dataset, grid, columns);
     cairo_surface_flush(surface);
     enum model_code code = MODEL_OK;
     if (cairo_status(cairo) != CAIRO_STATUS_SUCCESS) {
@@ -209,5 +218,125 @@ enum model_code model_draw_predictions(const char *path, const struct model_data
     }
     cairo_destroy(cairo);
     cairo_surface_destroy(surface);
+    return code;
+}
+
+enum model_code model_draw_predictions(const char *path, const struct model_dataset *dataset,
+                                       size_t first, size_t count, const uint8_t *predictions,
+                                       struct model_error *err)
+{
+    size_t size = model_dataset_size(dataset);
+    size_t images[IMAGES_MAX];
+    if (count == 0 || count > IMAGES_MAX) {
+        return model_fail(err, MODEL_ARGUMENT, "draw %s: %zu images, it must be 1 to %d", path,
+                          count, IMAGES_MAX);
+    }
+    if (first > size || count > size - first) {
+        return model_fail(err, MODEL_ARGUMENT, "draw %s: images %zu to %zu of a dataset of %zu",
+                          path, first, first + count - 1, size);
+    }
+    for (size_t i = 0; i < count; i++) {
+        images[i] = first + i;
+    }
+    const struct model_grid grid = {.images = images, .predictions = predictions, .count = count};
+    return model_draw_grid(path, dataset, &grid, err);
+}
+
+/* ---- reading a picture ----------------------------------------------------------------------- */
+
+/* Width and height from the first 24 bytes (PNG, section 11.2.2), before memory is given for them.
+ */
+static enum model_code check_png(const char *path, struct model_error *err)
+{
+    static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+    uint8_t head[24] = {0};
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        return model_fail_errno(err, "open image", path, errno);
+    }
+    size_t got = fread(head, 1, sizeof head, file);
+    fclose(file);
+    if (got < sizeof head || memcmp(head, signature, sizeof signature) != 0) {
+        return model_fail(err, MODEL_DATA, "read image %s: it is no PNG", path);
+    }
+    uint32_t width =
+        (uint32_t)head[16] << 24 | (uint32_t)head[17] << 16 | (uint32_t)head[18] << 8 | head[19];
+    uint32_t height =
+        (uint32_t)head[20] << 24 | (uint32_t)head[21] << 16 | (uint32_t)head[22] << 8 | head[23];
+    if (width != height || width == 0 || width > PNG_SIDE_MAX) {
+        return model_fail(err, MODEL_DATA,
+                          "read image %s: it is %u by %u pixels; it must be square, 1 to %d", path,
+                          width, height, PNG_SIDE_MAX);
+    }
+    return MODEL_OK;
+}
+
+/* Pillow's convert("L"): ITU-R 601-2 in 16 bits. */
+static uint8_t grey_of(uint32_t rgb)
+{
+    uint32_t red = rgb >> 16 & 0xFF;
+    uint32_t green = rgb >> 8 & 0xFF;
+    uint32_t blue = rgb & 0xFF;
+    return (uint8_t)((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16);
+}
+
+/* Adds to a pixel of 28×28 the part of an axis that source pixel s covers, in 1/side. */
+static uint32_t overlap(uint32_t target, uint32_t s, uint32_t side)
+{
+    uint32_t from = target * side > s * MODEL_IDX_SIDE ? target * side : s * MODEL_IDX_SIDE;
+    uint32_t to_target = (target + 1) * side;
+    uint32_t to_source = (s + 1) * MODEL_IDX_SIDE;
+    uint32_t to = to_target < to_source ? to_target : to_source;
+    return to > from ? to - from : 0;
+}
+
+/* One pixel of 28×28: the mean of the area it covers of side×side, weights in integers. */
+static uint8_t area_mean(const uint8_t *data, size_t stride, uint32_t side, uint32_t x, uint32_t y)
+{
+    uint64_t sum = 0;
+    uint64_t weights = (uint64_t)side * side;
+    for (uint32_t v = y * side / MODEL_IDX_SIDE; v < side && v * MODEL_IDX_SIDE < (y + 1) * side;
+         v++) {
+        const uint8_t *row = data + v * stride;
+        for (uint32_t u = x * side / MODEL_IDX_SIDE;
+             u < side && u * MODEL_IDX_SIDE < (x + 1) * side; u++) {
+            uint32_t pixel;
+            memcpy(&pixel, row + 4 * (size_t)u, sizeof pixel);
+            sum += (uint64_t)overlap(x, u, side) * overlap(y, v, side) * grey_of(pixel);
+        }
+    }
+    return (uint8_t)((sum + weights / 2) / weights);
+}
+
+enum model_code picture_read_grey(const char *path, uint8_t *pixels, struct model_error *err)
+{
+    enum model_code code = check_png(path, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    cairo_surface_t *png = cairo_image_surface_create_from_png(path);
+    int side = cairo_image_surface_get_width(png);
+    cairo_surface_t *flat = cairo_image_surface_create(CAIRO_FORMAT_RGB24, side, side);
+    cairo_t *cairo = cairo_create(flat);
+    use_color(cairo, &paper); /* under what is transparent */
+    cairo_paint(cairo);
+    cairo_set_source_surface(cairo, png, 0.0, 0.0);
+    cairo_paint(cairo);
+    cairo_surface_flush(flat);
+    if (cairo_surface_status(png) != CAIRO_STATUS_SUCCESS ||
+        cairo_status(cairo) != CAIRO_STATUS_SUCCESS) {
+        code = model_fail(err, MODEL_DATA, "read image %s: it is damaged (%s)", path,
+                          cairo_status_to_string(cairo_surface_status(png)));
+    } else {
+        const uint8_t *data = cairo_image_surface_get_data(flat);
+        size_t stride = (size_t)cairo_image_surface_get_stride(flat);
+        for (uint32_t i = 0; i < MODEL_IDX_SIDE * MODEL_IDX_SIDE; i++) {
+            pixels[i] =
+                area_mean(data, stride, (uint32_t)side, i % MODEL_IDX_SIDE, i / MODEL_IDX_SIDE);
+        }
+    }
+    cairo_destroy(cairo);
+    cairo_surface_destroy(flat);
+    cairo_surface_destroy(png);
     return code;
 }

@@ -1,5 +1,7 @@
 #include "model/model.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "model/layers/layers.h"
@@ -20,9 +22,8 @@ struct tally {
     size_t in_batch; /* images of the open batch */
     double batch_loss;
     size_t batches;
-    double batch_means; /* their sum */
-    size_t samples;
-    size_t correct;
+    double batch_means;           /* their sum */
+    struct model_metrics metrics; /* sums while they are summed */
 };
 
 static void close_batch(struct tally *tally)
@@ -36,17 +37,92 @@ static void close_batch(struct tally *tally)
     tally->batch_loss = 0.0;
 }
 
+/* How many outputs come before that of the label, were they sorted; of equals the first does. */
+static size_t place_of(const float *logits, uint8_t label)
+{
+    size_t place = 0;
+    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+        place += logits[k] > logits[label] || (logits[k] == logits[label] && k < label);
+    }
+    return place;
+}
+
 static void count_image(struct tally *tally, const float *logits, uint8_t label)
 {
+    struct model_metrics *metrics = &tally->metrics;
     double loss;
     loss_forward(1, MODEL_CLASSES, logits, &label, &loss);
     tally->batch_loss += loss;
     tally->in_batch++;
-    tally->samples++;
-    tally->correct += loss_predict(MODEL_CLASSES, logits) == label;
+    metrics->samples++;
+    metrics->confusion[label][loss_predict(MODEL_CLASSES, logits)]++;
+    metrics->top_5 += place_of(logits, label) < 5;
+    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+        double error = (double)logits[k] - (k == label ? 1.0 : 0.0);
+        metrics->mae += fabs(error);
+        metrics->mse += error * error;
+    }
     if (tally->in_batch == tally->batch_size) {
         close_batch(tally);
     }
+}
+
+/* Sums become means. */
+static void finish(struct tally *tally, struct model_metrics *metrics)
+{
+    double samples = (double)tally->metrics.samples;
+    uint64_t correct = 0;
+    *metrics = tally->metrics;
+    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+        correct += metrics->confusion[k][k];
+    }
+    metrics->loss = tally->batch_means / (double)tally->batches;
+    metrics->accuracy = (double)correct / samples;
+    metrics->top_5 /= samples;
+    metrics->mae /= samples;
+    metrics->mse /= samples;
+}
+
+/* What was predicted as a class, and what was of it. */
+static void totals(const struct model_metrics *metrics, size_t class_index, double *predicted,
+                   double *actual)
+{
+    *predicted = 0.0;
+    *actual = 0.0;
+    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+        *predicted += (double)metrics->confusion[k][class_index];
+        *actual += (double)metrics->confusion[class_index][k];
+    }
+}
+
+/* MindSpore adds the least double to what it divides by: 0/0 is 0. */
+static double ratio(double part, double whole)
+{
+    return part / (whole + DBL_MIN);
+}
+
+double model_precision(const struct model_metrics *metrics, size_t class_index)
+{
+    double predicted;
+    double actual;
+    totals(metrics, class_index, &predicted, &actual);
+    return ratio((double)metrics->confusion[class_index][class_index], predicted);
+}
+
+double model_recall(const struct model_metrics *metrics, size_t class_index)
+{
+    double predicted;
+    double actual;
+    totals(metrics, class_index, &predicted, &actual);
+    return ratio((double)metrics->confusion[class_index][class_index], actual);
+}
+
+double model_f1(const struct model_metrics *metrics, size_t class_index)
+{
+    double predicted;
+    double actual;
+    totals(metrics, class_index, &predicted, &actual);
+    return ratio(2.0 * (double)metrics->confusion[class_index][class_index], predicted + actual);
 }
 
 enum model_code model_evaluate(struct model *model, const struct model_dataset *dataset,
@@ -77,11 +153,7 @@ enum model_code model_evaluate(struct model *model, const struct model_dataset *
     }
     close_batch(&tally);
     free(logits);
-    *metrics = (struct model_metrics){
-        .loss = tally.batch_means / (double)tally.batches,
-        .accuracy = (double)tally.correct / (double)tally.samples,
-        .samples = tally.samples,
-    };
+    finish(&tally, metrics);
     return MODEL_OK;
 }
 

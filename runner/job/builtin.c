@@ -32,24 +32,6 @@ struct model_config job_model_config(const struct settings *settings)
     };
 }
 
-enum exit_code job_check_metrics(struct app *app)
-{
-    const char *at = app->settings->metrics;
-    while (*at) {
-        size_t length = strcspn(at, ",");
-        bool known = (length == 4 && strncmp(at, "loss", 4) == 0) ||
-                     (length == 3 && strncmp(at, "acc", 3) == 0) ||
-                     (length == 8 && strncmp(at, "accuracy", 8) == 0);
-        if (!known) {
-            return app_fail(app, EXIT_USAGE, "--metrics knows loss, acc and accuracy, not '%.*s'",
-                            (int)length, at);
-        }
-        at += length;
-        at += *at == ',';
-    }
-    return EXIT_DONE;
-}
-
 /* Says once which arguments are not ours: their names, never their values. */
 static void log_unknown(struct app *app)
 {

@@ -197,25 +197,22 @@ enum exit_code candidate_find_newest(struct candidate *candidate)
     return job->has_remote ? fetch_newer(candidate) : EXIT_DONE;
 }
 
-enum exit_code candidate_find_named(struct candidate *candidate)
+enum exit_code candidate_fetch(struct job *job, const char *text, const char *name, char *path)
 {
-    struct job *job = candidate->job;
     struct app *app = job->app;
-    const char *text = job->settings->resume;
     struct storage_url url;
     struct storage_error err;
     if (storage_url_parse(&url, text, &err)) {
         return app_fail_storage(app, &err);
     }
-    snprintf(candidate->path, sizeof candidate->path, "%s", url.key);
+    snprintf(path, JOB_PATH_MAX, "%s", url.key);
     if (url.kind == STORAGE_S3) {
         struct place from = {0};
         struct place here = {0};
-        storage_join(candidate->path, sizeof candidate->path, job->ckpt_dir,
-                     ".jobferry/resume.ckpt");
+        storage_join(path, JOB_PATH_MAX, job->ckpt_dir, name);
         enum exit_code code = place_open(&from, app, SIDE_TRAIN, text, app->stop, 0);
         if (!code) {
-            code = place_open(&here, app, SIDE_DATA, candidate->path, app->stop, 0);
+            code = place_open(&here, app, SIDE_DATA, path, app->stop, 0);
         }
         struct storage_copy copy = {.source = from.store,
                                     .source_key = from.url.key,
@@ -232,6 +229,18 @@ enum exit_code candidate_find_named(struct candidate *candidate)
         if (code) {
             return code;
         }
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code candidate_find_named(struct candidate *candidate)
+{
+    struct job *job = candidate->job;
+    struct app *app = job->app;
+    enum exit_code fetched =
+        candidate_fetch(job, job->settings->resume, ".jobferry/resume.ckpt", candidate->path);
+    if (fetched) {
+        return fetched;
     }
     struct model_checkpoint *checkpoint = NULL;
     struct model_error model_err;

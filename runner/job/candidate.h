@@ -34,6 +34,12 @@ void candidate_release(struct candidate *candidate);
  */
 enum exit_code candidate_find_newest(struct candidate *candidate);
 
+/*
+ * A checkpoint by path or URL: path[JOB_PATH_MAX] gets where it lies here, below ckpt_dir as name
+ * when it came from a store.
+ */
+enum exit_code candidate_fetch(struct job *job, const char *text, const char *name, char *path);
+
 /* The checkpoint that --resume=FILE names; a URL is fetched first. */
 enum exit_code candidate_find_named(struct candidate *candidate);
 

@@ -67,13 +67,13 @@ static enum exit_code check_changes(struct job *job, const struct model_state *s
 }
 
 /* Loads the candidate's checkpoint into the model and says with which learning rate. */
-static enum exit_code load(struct job *job, const char *path, bool weights_only)
+static enum exit_code load(struct job *job, const char *path)
 {
     struct model_checkpoint *checkpoint = NULL;
     struct model_error err;
     enum model_code code = model_checkpoint_read(&checkpoint, path, &err);
     if (!code) {
-        code = model_load(job->model, checkpoint, weights_only, &err);
+        code = model_load(job->model, checkpoint, false, &err);
     }
     if (!code && model_checkpoint_completeness(checkpoint) == MODEL_UNVERIFIED) {
         log_warn(&job->app->log, "%s carries no sum: it is loaded unverified", path);
@@ -81,9 +81,6 @@ static enum exit_code load(struct job *job, const char *path, bool weights_only)
     model_checkpoint_free(checkpoint);
     if (code) {
         return app_fail_model(job->app, &err);
-    }
-    if (weights_only) {
-        return EXIT_DONE;
     }
     if (options_given(job->app->arguments, "lr")) {
         model_set_learning_rate(job->model, (float)job->settings->lr);
@@ -100,7 +97,7 @@ static enum exit_code continue_run(struct job *job, const struct candidate *cand
 {
     enum exit_code code = check_changes(job, &candidate->state);
     if (!code) {
-        code = load(job, candidate->path, false);
+        code = load(job, candidate->path);
     }
     if (code) {
         return code;
@@ -122,7 +119,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
     enum exit_code code =
         candidate->state.present ? check_changes(job, &candidate->state) : EXIT_DONE;
     if (!code) {
-        code = load(job, candidate->path, false);
+        code = load(job, candidate->path);
     }
     if (!code) {
         code = run_begin(job);
@@ -137,11 +134,48 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
     return EXIT_DONE;
 }
 
+/* --init_from: another's weights, and a word about what was left out. */
+static enum exit_code load_initial(struct job *job)
+{
+    struct app *app = job->app;
+    struct model_checkpoint *checkpoint = NULL;
+    struct model_load_report report;
+    struct model_error err;
+    char path[JOB_PATH_MAX];
+    enum exit_code code =
+        candidate_fetch(job, job->settings->init_from, ".jobferry/init.ckpt", path);
+    if (code) {
+        return code;
+    }
+    enum model_code result = model_checkpoint_read(&checkpoint, path, &err);
+    if (!result) {
+        result =
+            model_load_weights(job->model, checkpoint, job->settings->strict_load, &report, &err);
+    }
+    if (!result && model_checkpoint_completeness(checkpoint) == MODEL_UNVERIFIED) {
+        log_warn(&app->log, "%s carries no sum: it is loaded unverified", path);
+    }
+    model_checkpoint_free(checkpoint);
+    if (result) {
+        return app_fail_model(app, &err);
+    }
+    log_info(&app->log, "weights from %s", job->settings->init_from);
+    if (report.not_loaded_count) {
+        log_warn(&app->log, "%zu tensors are not loaded and begin fresh: %s",
+                 report.not_loaded_count, report.not_loaded);
+    }
+    if (report.not_used_count) {
+        log_info(&app->log, "%zu entries of the file are not used: %s", report.not_used_count,
+                 report.not_used);
+    }
+    return EXIT_DONE;
+}
+
 static enum exit_code fresh_run(struct job *job)
 {
     enum exit_code code = run_begin(job);
     if (!code && job->settings->init_from) {
-        code = load(job, job->settings->init_from, true);
+        code = load_initial(job);
     }
     if (!code) {
         log_info(&job->app->log, "run %s starts fresh, checkpoints %s-…", job->run, job->prefix);
@@ -161,6 +195,11 @@ static enum exit_code choose(struct job *job, struct candidate *candidate)
     code = named ? candidate_find_named(candidate) : candidate_find_newest(candidate);
     if (code) {
         return code;
+    }
+    bool found = candidate->path[0] && (!candidate->finished || always || named);
+    if (found && job->settings->init_from) {
+        log_info(&job->app->log, "--init_from is left aside: the training goes on from %s",
+                 candidate->path);
     }
     if (candidate->path[0] && !candidate->finished) {
         return continue_run(job, candidate);

@@ -45,25 +45,6 @@ static void on_saved(void *context, const char *path, const struct model_state *
     publish(watch, path, state, (double)NAN, (double)NAN);
 }
 
-void job_print_metrics(struct app *app, const struct model_metrics *metrics)
-{
-    char loss[40];
-    char accuracy[40];
-    char line[160];
-    const char *wanted = app->settings->metrics;
-    model_format_double(loss, sizeof loss, metrics->loss);
-    model_format_double(accuracy, sizeof accuracy, metrics->accuracy);
-    bool with_loss = strstr(wanted, "loss") != NULL;
-    const char *name = strstr(wanted, "accuracy") ? "accuracy"
-                       : strstr(wanted, "acc")    ? "acc"
-                                                  : NULL;
-    int used = snprintf(line, sizeof line, "Metrics: {%s%s", with_loss ? "'loss': " : "",
-                        with_loss ? loss : "");
-    snprintf(line + used, sizeof line - (size_t)used, "%s%s%s%s%s}", with_loss && name ? ", " : "",
-             name ? "'" : "", name ? name : "", name ? "': " : "", name ? accuracy : "");
-    log_result(&app->log, line);
-}
-
 /* A job that has lost its lock must not go on. */
 static enum model_code on_step_end(void *context, const struct model_progress *progress,
                                    struct model_error *err)
