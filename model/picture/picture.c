@@ -308,25 +308,22 @@ static uint8_t area_mean(const uint8_t *data, size_t stride, uint32_t side, uint
     return (uint8_t)((sum + weights / 2) / weights);
 }
 
-enum model_code picture_read_grey(const char *path, uint8_t *pixels, struct model_error *err)
+/* A side×side surface onto pixels[28][28], over white where it is transparent. */
+static enum model_code flatten(cairo_surface_t *png, const char *path, uint8_t *pixels,
+                               struct model_error *err)
 {
-    enum model_code code = check_png(path, err);
-    if (code != MODEL_OK) {
-        return code;
-    }
-    cairo_surface_t *png = cairo_image_surface_create_from_png(path);
     int side = cairo_image_surface_get_width(png);
     cairo_surface_t *flat = cairo_image_surface_create(CAIRO_FORMAT_RGB24, side, side);
     cairo_t *cairo = cairo_create(flat);
-    use_color(cairo, &paper); /* under what is transparent */
+    enum model_code code = MODEL_OK;
+    use_color(cairo, &paper);
     cairo_paint(cairo);
     cairo_set_source_surface(cairo, png, 0.0, 0.0);
     cairo_paint(cairo);
     cairo_surface_flush(flat);
-    if (cairo_surface_status(png) != CAIRO_STATUS_SUCCESS ||
-        cairo_status(cairo) != CAIRO_STATUS_SUCCESS) {
-        code = model_fail(err, MODEL_DATA, "read image %s: it is damaged (%s)", path,
-                          cairo_status_to_string(cairo_surface_status(png)));
+    if (cairo_status(cairo) != CAIRO_STATUS_SUCCESS) {
+        code = model_fail(err, MODEL_BUG, "read image %s: %s", path,
+                          cairo_status_to_string(cairo_status(cairo)));
     } else {
         const uint8_t *data = cairo_image_surface_get_data(flat);
         size_t stride = (size_t)cairo_image_surface_get_stride(flat);
@@ -337,6 +334,21 @@ enum model_code picture_read_grey(const char *path, uint8_t *pixels, struct mode
     }
     cairo_destroy(cairo);
     cairo_surface_destroy(flat);
+    return code;
+}
+
+enum model_code picture_read_grey(const char *path, uint8_t *pixels, struct model_error *err)
+{
+    enum model_code code = check_png(path, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    cairo_surface_t *png = cairo_image_surface_create_from_png(path);
+    cairo_status_t status = cairo_surface_status(png);
+    code = status == CAIRO_STATUS_SUCCESS
+               ? flatten(png, path, pixels, err)
+               : model_fail(err, MODEL_DATA, "read image %s: it is damaged (%s)", path,
+                            cairo_status_to_string(status));
     cairo_surface_destroy(png);
     return code;
 }
