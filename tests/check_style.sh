@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, lint and size: clang-format, shellcheck; files of at most 650 lines.
+# Format, lint and size: clang-format, shellcheck; files of at most 650 lines, lists of 850.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -9,7 +9,11 @@ mapfile -t scripts < <(git ls-files '*.sh' '.ci/run')
 shellcheck -x "${scripts[@]}" || status=1
 for file in "${sources[@]}" "${scripts[@]}"; do
   lines=$(wc -l <"$file")
-  if [ "$lines" -gt 650 ]; then
+  ceiling=650
+  case $file in # a face that is installed as one file; the one table of options
+    storage/storage.h | model/model.h | runner/option_table.c) ceiling=850 ;;
+  esac
+  if [ "$lines" -gt "$ceiling" ]; then
     echo "$file has $lines lines: one idea a file"
     status=1
   fi
