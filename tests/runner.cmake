@@ -47,6 +47,7 @@ program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
 add_executable(hostile_store hostile_store.c)
 target_link_libraries(hostile_store PRIVATE project_flags PkgConfig::MICROHTTPD)
 
+jobferry_test(test_child LIBS runner SOURCES scratch.c)
 jobferry_test(test_log_file LIBS runner LABELS threads SOURCES scratch.c)
 jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.c)
 jobferry_test(test_progress LIBS runner)

@@ -5,13 +5,11 @@
 #include "storage/storage.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -97,29 +95,19 @@ struct run_record *runs_add(struct runs *runs, const struct run_record *record)
     return &runs->list[runs->count++];
 }
 
-/* Writes text to path under a temporary name first. Returns 0 or errno. */
-static int write_atomically(const char *path, const char *text)
+/* The local store writes whole files, durably, or none. Returns 0 or errno. */
+static int write_durably(const char *path, const char *text)
 {
-    char temporary[4096 + 16];
-    snprintf(temporary, sizeof temporary, "%s.part", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return errno;
+    struct storage_url url = {.kind = STORAGE_LOCAL};
+    const struct storage_config config = {0};
+    struct storage *here = NULL;
+    struct storage_error err = {0};
+    enum storage_code code = storage_open(&here, &url, &config, &err);
+    if (!code) {
+        code = storage_put(here, path, text, strlen(text), NULL, &err);
     }
-    size_t size = strlen(text);
-    ssize_t written = write(fd, text, size);
-    int result = written < 0 ? errno : (size_t)written < size ? ENOSPC : 0;
-    if (!result && fsync(fd) != 0) {
-        result = errno;
-    }
-    close(fd);
-    if (!result && rename(temporary, path) != 0) {
-        result = errno;
-    }
-    if (result) {
-        unlink(temporary);
-    }
-    return result;
+    storage_close(here);
+    return code == STORAGE_OK ? 0 : err.system_errno ? err.system_errno : EIO;
 }
 
 int runs_save(const struct runs *runs)
@@ -138,13 +126,7 @@ int runs_save(const struct runs *runs)
     if (!text) {
         return ENOMEM;
     }
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s", runs->path);
-    *strrchr(folder, '/') = '\0';
-    int result = mkdir(folder, 0755) != 0 && errno != EEXIST ? errno : 0;
-    if (!result) {
-        result = write_atomically(runs->path, text);
-    }
+    int result = write_durably(runs->path, text);
     free(text);
     return result;
 }

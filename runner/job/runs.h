@@ -45,7 +45,7 @@ struct run_record *runs_find(const struct runs *runs, const char *run);
 struct run_record *runs_newest(const struct runs *runs, const char *train_url);
 /* Adds a record (the oldest goes when there are RUNS_MAX); NULL without memory. */
 struct run_record *runs_add(struct runs *runs, const struct run_record *record);
-/* Writes the file: temporary name, fsync, rename. Returns 0 or errno. */
+/* Writes the file, whole and durably or not at all. Returns 0 or errno. */
 int runs_save(const struct runs *runs);
 
 /* A new run's name: UTC time and six random characters, "20261124T081500Z-k3f9qa". */
