@@ -189,13 +189,13 @@ round() { # NUMBER
   { [ "$trouble" = outage ] && pause_ms $((grace * 1000 + 500)); end_trouble "$trouble" "$name"; } &
   wait "$pid" 2>/dev/null || code=$?
   wait
+  # A signal that comes before main() has the system's own answer.
+  if [ "$code" -eq 143 ] && [ ! -s first ]; then code=75; fi
   code_fits "$code" "$kill" "$trouble" || verdict="CODE $code"
   before=$(check_pointer "$name") || verdict="$verdict,POINTER"
   local must
   must=$(saved_step "$trainer" first)
   [ "$trainer" = command ] && must=$((must > every ? must - every : 0))
-  local was_whole=$code
-  grep -q '"finished": true' latest 2>/dev/null && was_whole=0
   if [ "$fold" = gone ]; then
     rm -rf job && mkdir job
     must=$before
@@ -205,7 +205,12 @@ round() { # NUMBER
   [ "$again" -eq 0 ] || verdict="$verdict,AGAIN $again"
   local resumed whole=whole_$trainer
   resumed=$(resumed_step "$trainer" second)
-  if [ "$was_whole" -ne 0 ]; then # a run that was whole begins a new one
+  if grep -q '^Metrics: \|^done ' first && grep -q 'starts fresh' second; then
+    # It was whole before it died, and the next start began a new run: what it left is in the store.
+    mkdir -p stored/ckpt
+    direct cp -r "s3://out/$name/ckpt" stored/ckpt >/dev/null 2>&1
+    [ "$(result stored "$trainer")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
+  else
     [ "$resumed" -ge "${must:-0}" ] || verdict="$verdict,LOSS $resumed of $must"
     [ "$(result job "$trainer")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
   fi

@@ -36,7 +36,7 @@ struct command_job {
     bool teeing;    /* there is a log to put it into */
     int events;     /* signals_listen's descriptor; -1 before */
     uint64_t kills; /* of the control group for want of memory, before COMMAND was started */
-    bool killed;    /* we had to send SIGKILL */
+    const char *killed; /* why we sent it SIGKILL; NULL: we did not */
 };
 
 /* supervise.c. run: RUN; stop: STOPPING. */

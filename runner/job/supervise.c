@@ -158,8 +158,8 @@ static void describe_end(const struct job *job, char *text, size_t size)
     uint64_t kills = 0;
     signals_name(WTERMSIG(status), name, sizeof name);
     const char *why = "";
-    if (command->killed) {
-        why = ": it had not ended in its share of --grace";
+    if (command->killed && WTERMSIG(status) == SIGKILL) {
+        why = command->killed;
     } else if (WTERMSIG(status) == SIGKILL &&
                cgroup_oom_kills("/proc/self/cgroup", "/sys/fs/cgroup", &kills) &&
                kills > command->kills) {
@@ -326,7 +326,8 @@ enum exit_code command_stop(struct job *job)
     while (!command->child.ended) {
         double now = clock_seconds();
         if (now >= kill_at || atomic_load(job->app->stop_now)) {
-            command->killed = true;
+            command->killed = now >= kill_at ? ": it had not ended in its share of --grace"
+                                             : ": a second signal came";
             child_signal(&command->child, SIGKILL, true);
             child_signal(&command->child, SIGKILL, false);
         } else if (now >= save_until && !termed) {
