@@ -253,13 +253,13 @@ static json_t *checkpoint_json(const struct publication *one)
     char crc32[16];
     snprintf(crc32, sizeof crc32, "%08x", one->crc32);
     bool confirmed = one->state == PUBLICATION_CONFIRMED;
-    return json_pack("{so sI sI sI sI ss ss ss so so}", "name", json_text(one->name), "epoch",
-                     (json_int_t)one->epoch, "step", (json_int_t)one->step, "cumulative_step",
-                     (json_int_t)one->cumulative_step, "size", (json_int_t)one->size, "crc32",
-                     crc32, "state", state_name(one->state), "evidence", one->evidence, "verified",
-                     confirmed ? json_string(storage_verified_name(one->verified)) : json_null(),
-                     "seconds_to_pointer",
-                     confirmed ? number(one->seconds_to_pointer) : json_null());
+    return json_pack(
+        "{so sI sI sI sI ss ss ss so so}", "name", json_text(one->name), "epoch",
+        (json_int_t)one->epoch, "step", (json_int_t)one->step, "cumulative_step",
+        (json_int_t)one->cumulative_step, "size", (json_int_t)one->size, "crc32", crc32, "state",
+        state_name(one->state), "evidence", one->evidence ? one->evidence : "", "verified",
+        confirmed ? json_string(storage_verified_name(one->verified)) : json_null(),
+        "seconds_to_pointer", confirmed ? number(one->seconds_to_pointer) : json_null());
 }
 
 void report_promotion(struct report *report, json_t *promotion)
