@@ -463,19 +463,20 @@ bool publisher_finish(struct publisher *publisher, double timeout_s)
     return last == 0 || publisher->entries[last - 1].result.state == PUBLICATION_CONFIRMED;
 }
 
-enum storage_code publisher_mark_finished(struct publisher *publisher, struct storage_error *err)
+enum storage_code publisher_mark_finished(struct publisher *publisher, const struct remote *remote,
+                                          struct storage_error *err)
 {
     struct delivery *delivery = &publisher->delivery;
     struct pointer pointer = delivery->pointer;
     if (!pointer.run[0]) {
         /* Nothing new was published: a finished run was found complete. */
-        enum storage_code code = remote_latest(&delivery->remote, &pointer, err);
+        enum storage_code code = remote_latest(remote, &pointer, err);
         if (code || strcmp(pointer.run, delivery->run) != 0) {
             return code;
         }
     }
     pointer.finished = true;
-    return remote_move_latest(&delivery->remote, &pointer, &delivery->began, err);
+    return remote_move_latest(remote, &pointer, &delivery->began, err);
 }
 
 const struct publication *publisher_results(const struct publisher *publisher, size_t *count)

@@ -97,8 +97,10 @@ bool publisher_is_fenced(struct publisher *publisher);
  */
 bool publisher_finish(struct publisher *publisher, double timeout_s);
 
-/* Marks the run finished in the pointer; after publisher_finish. */
-enum storage_code publisher_mark_finished(struct publisher *publisher, struct storage_error *err);
+/* Marks the run finished in the pointer; after publisher_finish. remote: how train_url is reached
+ * now, which may be another way than before. */
+enum storage_code publisher_mark_finished(struct publisher *publisher, const struct remote *remote,
+                                          struct storage_error *err);
 
 /* What became of each; count goes to *count. Borrowed, valid after publisher_finish. */
 const struct publication *publisher_results(const struct publisher *publisher, size_t *count);

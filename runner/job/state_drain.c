@@ -59,5 +59,8 @@ enum exit_code state_drain(struct job *job)
         return app_fail(job->app, code, "%s is not confirmed in %s; it is on the local disk",
                         job->newest, job->train_text);
     }
-    return job->code == EXIT_STOPPED ? tell_stop(job) : EXIT_DONE;
+    /* A signal's time ran out on the way: what is not out yet, output_dir for one, needs a rerun.
+     */
+    bool is_cut = job->code == EXIT_DONE && signals_cause() != 0 && atomic_load(&job->give_up);
+    return job->code == EXIT_STOPPED || is_cut ? tell_stop(job) : EXIT_DONE;
 }

@@ -21,7 +21,8 @@ static enum exit_code mark_finished(struct job *job)
         }
     }
     struct storage_error err;
-    if (job->publisher && publisher_mark_finished(job->publisher, &err)) {
+    if (job->publisher && job->remote.store &&
+        publisher_mark_finished(job->publisher, &job->remote, &err)) {
         return app_fail_storage(job->app, &err);
     }
     return EXIT_DONE;
@@ -89,7 +90,7 @@ enum exit_code state_finalize(struct job *job)
     if (!code) {
         code = mark_finished(job);
     }
-    if (job->train.store && !given_up) {
+    if (job->train.store && (!given_up || code == EXIT_DONE)) {
         enum exit_code copied = copy_output(job);
         code = code ? code : copied;
     }
