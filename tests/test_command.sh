@@ -124,7 +124,7 @@ check "and what we take for TERM" stopped USR1 75 'gets SIGUSR1' --preempt_signa
   bash -c "trap 'exit 0' USR1; $wait_here"
 expect 64 'signal.s name' run --preempt_signal=NOPE -- true
 check "a group at once" stopped TERM 75 '' --signal_scope=group -- \
-  bash -c "trap 'wait; exit 0' TERM; bash -c \"trap 'echo group >group; exit 0' TERM; while :; do sleep 0.05; done\" & $wait_here"
+  bash -c "trap 'wait; exit 0' TERM; bash -c \"trap 'echo group >group; exit 0' TERM; $wait_here\" & while :; do sleep 0.05; done"
 check "all were told" grep -q group group
 check "other signals are passed on" stopped HUP 3 'exit code 3' -- bash -c "trap 'exit 3' HUP; $wait_here"
 check "--time_limit" stopped WINCH 82 'time_limit' --time_limit=1 -- bash -c "$wait_here"
