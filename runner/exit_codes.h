@@ -21,6 +21,7 @@ enum exit_code {
     EXIT_DENIED = 77,           /* access denied or bad credentials */
     EXIT_CONFIG = 78,           /* configuration, or another job holds this train_url */
     EXIT_PREEMPTED_UNSAFE = 79, /* stopped, newest checkpoint not confirmed */
+    EXIT_GATE = 80,             /* --gate not met */
     EXIT_DIVERGED = 81,         /* NaN or Inf loss */
     EXIT_TIME_LIMIT = 82,       /* --time_limit */
     EXIT_NOT_EXECUTABLE = 126,  /* COMMAND cannot be executed, as a shell says it */

@@ -126,6 +126,11 @@ struct settings {
     uint64_t digits_train;
     uint64_t digits_test;
 
+    /* retraining */
+    struct text_list gate;
+    bool promote;
+    bool if_changed;
+
     /* records */
     const char *events;
     const char *metrics_file;

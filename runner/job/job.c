@@ -89,7 +89,10 @@ static enum job_state step(struct job *job, enum job_state at)
     }
     settle(job, code);
     tell_platform(job, at);
-    return code == EXIT_DONE ? state->next : code == EXIT_STOPPED ? state->stopped : state->failed;
+    return job->nothing_to_do     ? STATE_END
+           : code == EXIT_DONE    ? state->next
+           : code == EXIT_STOPPED ? state->stopped
+                                  : state->failed;
 }
 
 struct job *job_new(struct app *app, bool has_remote)

@@ -13,6 +13,7 @@
 
 #include "runner/app.h"
 #include "runner/job/data_manifest.h"
+#include "runner/job/platform.h"
 #include "runner/job/publish.h"
 #include "runner/job/report.h"
 #include "runner/job/runs.h"
@@ -52,7 +53,9 @@ struct job {
     bool has_remote;    /* false for `train` */
     int preempt_signal; /* 0: none but SIGTERM and SIGINT */
 
-    const char *data_url, *train_url; /* as given, wherever that was; NULL: nowhere */
+    struct platform platform;
+    char node_url[STORAGE_PATH_MAX + 80]; /* train_url of a node other than the first */
+    const char *data_url, *train_url;     /* as given, wherever that was; NULL: nowhere */
     char data_dir[JOB_PATH_MAX];
     char ckpt_dir[JOB_PATH_MAX];
     char output_dir[JOB_PATH_MAX];
@@ -78,6 +81,7 @@ struct job {
     bool pointer_failed; /* what latest.json names is not whole */
     struct publisher *publisher;
     atomic_bool give_up; /* ends what train's store is doing */
+    bool nothing_to_do;  /* VALIDATE found so: the job ends, well */
     struct report *report;
     struct records *records; /* records.h; NULL before VALIDATE */
     uint64_t staged_bytes, staged_objects;

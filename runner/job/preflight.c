@@ -1,6 +1,7 @@
 /* preflight.c - the checks in their order, their findings, and the clock over them. */
 #include "runner/job/preflight_internal.h"
 
+#include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
 #include "runner/json_line.h"
 
@@ -127,7 +128,8 @@ static enum exit_code check_urls(struct preflight *preflight)
 static enum exit_code check_trainer(struct preflight *preflight)
 {
     snprintf(preflight->note, sizeof preflight->note, "options can be meant");
-    return preflight->job->trainer->check(preflight->job);
+    enum exit_code code = preflight->job->trainer->check(preflight->job);
+    return code ? code : retraining_check(preflight->job);
 }
 
 /* ---- the clock over them --------------------------------------------------------------------- */

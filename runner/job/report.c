@@ -213,6 +213,27 @@ void report_metrics(struct report *report, const struct model_metrics *metrics)
     add(report, "metrics", object, NULL, NULL);
 }
 
+double report_metric(struct report *report, const char *name)
+{
+    pthread_mutex_lock(&report->lock);
+    const json_t *value = json_object_get(json_object_get(report->training, "metrics"), name);
+    double result = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    pthread_mutex_unlock(&report->lock);
+    return result;
+}
+
+void report_metric_add(struct report *report, const char *name, double value)
+{
+    pthread_mutex_lock(&report->lock);
+    json_t *metrics = json_object_get(report->training, "metrics");
+    if (!metrics) {
+        metrics = json_object();
+        json_object_set_new(report->training, "metrics", metrics);
+    }
+    json_object_set_new(metrics, name, number(value));
+    pthread_mutex_unlock(&report->lock);
+}
+
 void report_predictions(struct report *report, uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES],
                         const struct report_wrong *wrong, size_t count)
 {

@@ -64,6 +64,9 @@ struct report_wrong {
  */
 void report_predictions(struct report *report, uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES],
                         const struct report_wrong *wrong, size_t count);
+/* A metric of the run by its name: one added, or of report_metrics; NaN: there is none. */
+double report_metric(struct report *report, const char *name);
+void report_metric_add(struct report *report, const char *name, double value);
 /* promoted, and what was compared with what: the object is taken. */
 void report_promotion(struct report *report, json_t *promotion);
 void report_checkpoints(struct report *report, const struct publication *publications, size_t count,

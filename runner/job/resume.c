@@ -9,6 +9,7 @@
  * Only checkpoints of recorded runs count; candidate.h says which is the newest.
  */
 #include "runner/job/candidate.h"
+#include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -142,8 +143,7 @@ static enum exit_code load_initial(struct job *job)
     struct model_load_report report;
     struct model_error err;
     char path[JOB_PATH_MAX];
-    enum exit_code code =
-        candidate_fetch(job, job->settings->init_from, ".jobferry/init.ckpt", path);
+    enum exit_code code = retraining_init_file(job, path);
     if (code) {
         return code;
     }

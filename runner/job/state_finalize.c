@@ -1,5 +1,6 @@
 /* state_finalize.c - FINALIZE: output, records and the report, whatever came before. */
 #include "runner/job/records.h"
+#include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -93,6 +94,9 @@ enum exit_code state_finalize(struct job *job)
     if (job->train.store && (!given_up || code == EXIT_DONE)) {
         enum exit_code copied = copy_output(job);
         code = code ? code : copied;
+    }
+    if (!code) {
+        code = retraining_judge(job);
     }
     report_exit(job->report, code, job->by_command ? "command" : "runner",
                 code == EXIT_DONE ? "finished"

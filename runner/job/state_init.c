@@ -83,14 +83,54 @@ static void init_urls(struct job *job)
     job->train_url = settings->train_url ? settings->train_url : train;
 }
 
+/* What a platform of several nodes, or one that starts jobs again on its own, changes. */
+static void init_platform(struct job *job)
+{
+    struct settings *settings = &job->app->arguments->settings;
+    const struct platform *platform = &job->platform;
+    struct storage_url url;
+    char text[256];
+    bool is_local = job->train_url && storage_url_parse(&url, job->train_url, NULL) == STORAGE_OK &&
+                    url.kind == STORAGE_LOCAL;
+    platform_describe(platform, is_local, text, sizeof text);
+    if (text[0]) {
+        log_info(&job->app->log, "%s", text);
+    }
+    if (platform_is_restart(platform) && strcmp(settings->resume, "never") == 0) {
+        settings->resume = "auto";
+        log_info(&job->app->log, "the platform started this job again: it is resumed, "
+                                 "--resume=never was for its first start");
+    }
+    if (platform->node == 0 || !job->has_remote || !job->train_url) {
+        return;
+    }
+    if (job->app->arguments->after_dashes_count == 0) {
+        job->nothing_to_do = true;
+        log_info(&job->app->log,
+                 "the built-in trainer trains on the first node: nothing to do here");
+        return;
+    }
+    char name[32];
+    snprintf(name, sizeof name, "node-%llu", (unsigned long long)platform->node);
+    if (storage_join(job->node_url, sizeof job->node_url, job->train_url, name)) {
+        job->train_url = job->node_url;
+        log_info(&job->app->log, "this node's checkpoints go to %s", job->node_url);
+    }
+}
+
 enum exit_code state_init(struct job *job)
 {
     enum exit_code code = init_signals(job);
     if (code) {
         return code;
     }
+    platform_read(&job->platform);
+    if (job->has_remote && !options_given(job->app->arguments, "work_dir")) {
+        job->app->arguments->settings.work_dir = platform_work_dir(&job->platform, "/cache");
+    }
     job_folders(job->settings, job->data_dir, job->ckpt_dir, job->output_dir);
     init_urls(job);
+    init_platform(job);
     job->report = report_new(job->app->arguments);
     return job->report ? EXIT_DONE : app_fail(job->app, EXIT_BUG, "begin: no memory");
 }

@@ -1,5 +1,6 @@
 /* state_stage_in.c - STAGE_IN: the dataset comes here, unless it is here already. */
 #include "runner/job/job.h"
+#include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
 #include "runner/progress.h"
 
@@ -85,5 +86,6 @@ enum exit_code state_stage_in(struct job *job)
         }
     }
     report_dataset(job->report, job->data_text, &job->data_manifest);
-    return job->trainer->open_data(job);
+    enum exit_code opened = job->trainer->open_data(job);
+    return opened ? opened : retraining_can_judge(job);
 }

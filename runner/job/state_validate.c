@@ -1,6 +1,7 @@
 /* state_validate.c - VALIDATE: everything that can be found wrong before work begins. */
 #include "runner/job/preflight.h"
 #include "runner/job/records.h"
+#include "runner/job/retraining.h"
 
 #include "runner/runner_banned.h"
 
@@ -22,7 +23,8 @@ enum exit_code state_validate(struct job *job)
     }
     records_open_log(job);
     /* Staging in may take as long as it needs. */
-    return job->data_url
-               ? place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0)
-               : EXIT_DONE;
+    if (job->data_url) {
+        code = place_open(&job->data, job->app, SIDE_DATA, job->data_text, job->app->stop, 0);
+    }
+    return code || job->nothing_to_do ? code : retraining_look_for_change(job);
 }
