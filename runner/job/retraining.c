@@ -207,6 +207,9 @@ static double best_value(const struct job *job, const json_t *best, const char *
                 : strcmp(metric, "acc") == 0 || strcmp(metric, "accuracy") == 0 ? manifest->accuracy
                                                                                 : (double)NAN;
     }
+    if (manifest) {
+        manifest_release(manifest);
+    }
     free(manifest);
     return value;
 }
@@ -370,6 +373,9 @@ static enum exit_code fetch_best(struct job *job, char path[JOB_PATH_MAX])
 done:
     place_close(&here);
     free(data);
+    if (manifest) {
+        manifest_release(manifest);
+    }
     free(manifest);
     json_decref(best);
     return result;
