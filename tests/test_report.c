@@ -33,7 +33,8 @@ static void no_name_becomes_markup(void **state)
     log_warn(&log, "%s", hostile);
     struct report *report = report_of(arguments);
     const struct data_manifest manifest = {.objects = 1, .bytes = 5, .complete = true};
-    struct publication publication = {.state = PUBLICATION_CONFIRMED, .cumulative_step = 3};
+    struct publication publication = {
+        .state = PUBLICATION_CONFIRMED, .cumulative_step = 3, .evidence = hostile};
     snprintf(publication.name, sizeof publication.name, "%s", hostile);
     report_run(report, hostile, 1);
     report_phase(report, hostile, 1.5, 10, 1);
@@ -107,7 +108,7 @@ static void listeners_hear_all_in_order(void **state)
     struct report *report = report_of(arguments);
     struct heard heard = {.count = 0};
     const struct data_manifest incomplete = {.objects = 1};
-    const struct publication failed = {.state = PUBLICATION_FAILED};
+    const struct publication failed = {.state = PUBLICATION_FAILED, .evidence = "saved"};
     report_listen(report, hear, &heard);
     report_state(report, "run");
     report_warning(report, "odd");

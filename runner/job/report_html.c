@@ -381,7 +381,8 @@ static void put_checkpoints(FILE *out, const json_t *report)
         return;
     }
     fputs(
-        "<h2>Checkpoints</h2>\n<div class=wide><table>\n<tr><th>Name<th>State<th>Verified by"
+        "<h2>Checkpoints</h2>\n<div class=wide><table>\n<tr><th>Name<th>State<th>Complete "
+        "by<th>Verified by"
         "<th class=n>Epoch<th class=n>Step<th class=n>Size<th>CRC-32<th class=n>Seconds to pointer"
         "</tr>\n",
         out);
@@ -396,6 +397,8 @@ static void put_checkpoints(FILE *out, const json_t *report)
                 : strcmp(state, "failed") == 0  ? "bad"
                                                 : "soft");
         put_text(out, state);
+        fputs("</td><td>", out);
+        put_text(out, text_of(one, "evidence"));
         fputs("</td><td>", out);
         put_text(out, verified[0] ? verified : "–");
         fputs("</td>", out);
