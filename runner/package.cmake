@@ -1,4 +1,5 @@
-# `cpack` in a build folder makes a .deb of what `cmake --install` installs.
+# `cpack` in a build folder makes a .deb of what `cmake --install` installs; configure with
+# -DCMAKE_INSTALL_PREFIX=/usr, so that libraries land where Debian has them.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME jobferry)
 set(CPACK_PACKAGE_CONTACT "The jobferry authors <jobferry@users.noreply.github.com>")
@@ -13,8 +14,9 @@ set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "ferries datasets in, trains, ferries every checkpoint out
-A training job runner: copies a dataset in from S3, OBS or a folder, runs the
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "ferries datasets in, trains, ferries every checkpoint out")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+"A training job runner: copies a dataset in from S3, OBS or a folder, runs the
 built-in trainer or any command, and copies every checkpoint out while it runs,
 so that a job killed at any moment goes on from its newest checkpoint.
 Also a shared library, libjobferry-storage, with its header.")
@@ -27,7 +29,7 @@ if(DEFINED ENV{SOURCE_DATE_EPOCH})
 endif()
 file(WRITE ${package}/copyright
   "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
-  "Upstream-Name: jobferry\n\nFiles: *\nCopyright: The jobferry authors\nLicense: Apache-2.0\n"
+  "Upstream-Name: jobferry\n\nFiles: *\nCopyright: 2026 The jobferry authors\nLicense: Apache-2.0\n"
   " On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.\n")
 file(WRITE ${package}/changelog
   "jobferry (${PROJECT_VERSION}) unstable; urgency=medium\n\n  * See .github/CHANGELOG.md of the source.\n\n"
