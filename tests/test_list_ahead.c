@@ -158,6 +158,8 @@ static void begin(struct scene *scene, struct list_server_options options)
         .access = {.endpoint = list_server_endpoint(scene->server), .signature = STORAGE_SIGN_NONE},
         .attempts_max = 1};
     assert_int_equal(storage_open(&scene->store, &url, &config, &scene->err), STORAGE_OK);
+    /* as if a listing before had found that so many at once pay */
+    atomic_store(&((struct s3_store *)scene->store)->list_width, 4);
 }
 
 static void open_lister(struct scene *scene)
@@ -256,6 +258,23 @@ static void small_listings_cost_no_more_requests(void **state)
         end(&scene);
         free_keys();
     }
+}
+
+/* As long as nothing shows that more at once bring more, pages follow each other by tokens. */
+static void listings_begin_one_page_after_another(void **state)
+{
+    (void)state;
+    struct scene scene;
+    size_t count;
+    make_keys(&spaces[0], 600);
+    begin(&scene, (struct list_server_options){.page = 100});
+    atomic_store(&((struct s3_store *)scene.store)->list_width, 0);
+    assert_int_equal(list(&scene, &count), STORAGE_OK);
+    assert_int_equal(count, key_count);
+    assert_true(list_server_pages(scene.server) <= 6 + 2); /* one was tried, on a slow machine */
+    assert_int_not_equal(atomic_load(&((struct s3_store *)scene.store)->list_width), 0);
+    end(&scene);
+    free_keys();
 }
 
 /* Nobody reads: what is fetched ahead has an end. */
@@ -456,6 +475,7 @@ int main(void)
         cmocka_unit_test(any_keys_come_whole_and_in_order),
         cmocka_unit_test(ranges_are_fetched_at_once),
         cmocka_unit_test(small_listings_cost_no_more_requests),
+        cmocka_unit_test(listings_begin_one_page_after_another),
         cmocka_unit_test(pages_that_wait_have_a_ceiling),
         cmocka_unit_test(stores_without_start_after_are_served),
         cmocka_unit_test(a_range_that_fails_fails_the_listing),

@@ -3,8 +3,9 @@
  *
  * Begins with few. When a window of work is over, the width is doubled, and kept if the window
  * after it got at least a fifth more done a second; else it goes back, and stays for a while
- * before it tries again. No lock, no clock of its own. The idea is mc's (more workers each four
- * seconds until three tries gained nothing); kvikio found that more than what is needed is slower.
+ * before it tries again, for longer each time. No lock, no clock of its own. The idea is mc's (more
+ * workers each four seconds until three tries gained nothing); kvikio found that more than what is
+ * needed is slower.
  */
 #ifndef STORAGE_CLIMB_H
 #define STORAGE_CLIMB_H
@@ -14,6 +15,7 @@ struct climb {
     unsigned ceiling;
     unsigned before; /* the width before the step that is being tried; 0: none is */
     unsigned rest;   /* windows until the next try */
+    unsigned failed; /* tries in a row that brought nothing */
     double rate;     /* that `before` reached */
     double since;    /* when the window began */
     double amount;   /* done in it */

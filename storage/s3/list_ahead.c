@@ -7,10 +7,13 @@
  * A page that goes beyond its range's end shows that the guess was wide of the mark: a range that
  * nobody has begun is then joined on again.
  *
- * How many fetch at once grows while that brings more pages a second (climb.h). Beside that it
- * grows by one with each page that was useful and is halved by one that was not, as with TCP: where
- * keys are no numbers this ends as a page fetched ahead, and little more.
- * At most AHEAD_BYTES of pages wait; then only the page that is wanted next is fetched.
+ * How many fetch at once begins with one, or with what the last listing of the store ended with,
+ * and grows while that brings more pages a second (climb.h): a store far away gives as many times
+ * as many as it is asked at once, while MinIO on the same machine takes longer to begin behind a
+ * key than to go on, so that nothing is cut there. Beside that it grows by one with each page that
+ * was useful and is halved by one that was not, as with TCP: where keys are no numbers this ends as
+ * a page fetched ahead, and little more. At most AHEAD_BYTES of pages wait; then only the page that
+ * is wanted next is fetched.
  */
 #include "storage/base/climb.h"
 #include "storage/s3/list.h"
@@ -115,6 +118,12 @@ static bool is_fresh(const struct range *range)
     return !range->is_busy && range->cursor.page_count == 0 && !range->is_done && !range->code;
 }
 
+/* How many may fetch at once. */
+static unsigned width_of(const struct list_ahead *ahead)
+{
+    return ahead->trust < ahead->climb.width ? ahead->trust : ahead->climb.width;
+}
+
 /* Makes the next range, which is fresh, a part of this one again. */
 static void join_next(struct list_ahead *ahead, struct range *range)
 {
@@ -158,8 +167,7 @@ static void cut(struct list_ahead *ahead, struct range *range)
 /* The first range that wants a page; NULL: none may have one now. */
 static struct range *choose(struct list_ahead *ahead)
 {
-    unsigned width = ahead->trust < ahead->climb.width ? ahead->trust : ahead->climb.width;
-    bool is_full = ahead->bytes >= AHEAD_BYTES || ahead->busy >= width;
+    bool is_full = ahead->bytes >= AHEAD_BYTES || ahead->busy >= width_of(ahead);
     for (struct range *range = ahead->ranges; range && !range->code; range = range->next) {
         bool is_wanted = range == ahead->ranges && range->page_count == 0;
         if (!range->is_busy && !range->is_done &&
@@ -245,7 +253,11 @@ static void step(struct list_ahead *ahead, struct range *range)
     struct storage_error err = {0};
     struct waiting *page = calloc(1, sizeof *page);
     enum storage_code code = STORAGE_OK;
-    cut(ahead, range);
+    if (width_of(ahead) > 1) {
+        cut(ahead, range);
+    } else if (range->next && is_fresh(range->next)) {
+        join_next(ahead, range);
+    }
     range->is_busy = true;
     ahead->busy++;
     call_thread(ahead);
@@ -302,11 +314,12 @@ enum storage_code list_ahead_open(struct list_ahead **result, struct s3_store *s
     *result = ahead;
     if (ahead) {
         unsigned lanes = store->config.connections_max;
+        unsigned first = atomic_load(&store->list_width);
         ahead->store = store;
         ahead->prefix = prefix;
         ahead->trust = 2;
         ahead->threads_max = lanes < THREADS_MAX ? lanes : THREADS_MAX;
-        climb_init(&ahead->climb, 4, ahead->threads_max, now());
+        climb_init(&ahead->climb, first > 0 ? first : 1, ahead->threads_max, now());
         pthread_mutex_init(&ahead->lock, NULL);
         pthread_cond_init(&ahead->work, NULL);
         pthread_cond_init(&ahead->ready, NULL);
@@ -382,6 +395,8 @@ void list_ahead_close(struct list_ahead *ahead)
         ahead->ranges = range->next;
         range_free(ahead, range);
     }
+    atomic_store(&ahead->store->list_width,
+                 ahead->climb.before ? ahead->climb.before : ahead->climb.width);
     pthread_mutex_destroy(&ahead->lock);
     pthread_cond_destroy(&ahead->work);
     pthread_cond_destroy(&ahead->ready);

@@ -55,14 +55,15 @@ struct s3_store {
     struct sign_day_key day_key; /* under lock */
     struct pace pace;            /* under lock */
 
-    atomic_int signature;        /* enum storage_signature, never AUTO */
-    atomic_bool is_unsigned;     /* the last request was: no keys were given, or found */
-    atomic_bool is_obs;          /* by its host, or by what it answered */
-    atomic_bool is_found;        /* some request succeeded: the bucket exists */
-    atomic_int checksums;        /* enum s3_checksums */
-    atomic_int start_after;      /* enum s3_start_after */
-    atomic_int budget;           /* of retries, see request.c */
-    _Atomic int64_t offset;      /* the store's clock minus ours, seconds */
+    atomic_int signature;    /* enum storage_signature, never AUTO */
+    atomic_bool is_unsigned; /* the last request was: no keys were given, or found */
+    atomic_bool is_obs;      /* by its host, or by what it answered */
+    atomic_bool is_found;    /* some request succeeded: the bucket exists */
+    atomic_int checksums;    /* enum s3_checksums */
+    atomic_int start_after;  /* enum s3_start_after */
+    atomic_uint list_width; /* how many pages at once the last listing found worth it; 0: unknown */
+    atomic_int budget;      /* of retries, see request.c */
+    _Atomic int64_t offset; /* the store's clock minus ours, seconds */
     _Atomic int64_t seen_offset; /* the same by the newest good answer, right or not */
     atomic_bool has_seen_offset;
     _Atomic int64_t blocked_until; /* the account is blocked: nothing is sent; see request.c */
