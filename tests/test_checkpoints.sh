@@ -62,6 +62,7 @@ check "an ONNX model with all weights" test "$(stat -c %s net.onnx)" -gt 246736
 expect 64 'a .ckpt, a .safetensors or an .onnx' convert $a x.bin && one_line
 expect 64 'about a .ckpt' convert --mindspore=2 $a z.safetensors && one_line
 expect 64 'carries no sum' convert --crc_check $a z.onnx && one_line
+expect 64 'weights alone can have it' convert --crc_check $a z.safetensors && one_line
 expect 64 'no type str' convert "$golden/mindspore-2.10-types.ckpt" z.safetensors && one_line
 expect 64 'MindSpore 1 reads no' convert --mindspore=1 "$golden/mindspore-2.10-types.ckpt" z.ckpt && one_line
 expect 64 'MindSpore 1 cannot read' convert --mindspore=1 --crc_check $a z.ckpt && one_line

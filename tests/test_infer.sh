@@ -63,8 +63,8 @@ expect 64 'gs://' "$jobferry" train --data_url=digits --work_dir=e --init_from=g
 mkdir emnist
 for split in train test; do
   name=$([ $split = test ] && echo t10k || echo train)
-  gunzip -c digits/$split/$name-images-idx3-ubyte.gz >emnist/emnist-digits-$split-images-idx3-ubyte
-  gunzip -c digits/$split/$name-labels-idx1-ubyte.gz >emnist/emnist-digits-$split-labels-idx1-ubyte
+  gunzip -c digits/$split/"$name"-images-idx3-ubyte.gz >emnist/emnist-digits-$split-images-idx3-ubyte
+  gunzip -c digits/$split/"$name"-labels-idx1-ubyte.gz >emnist/emnist-digits-$split-labels-idx1-ubyte
 done
 expect 0 '^Metrics' "$jobferry" train --data_url=emnist --epochs=1 --work_dir=f
 check "transposed, they are other images" bash -c "! cmp -s f/ckpt/lenet-1_5.ckpt $ckpt"

@@ -107,7 +107,7 @@ static void test_every_cut_and_flip_is_seen(void **state)
     (void)state;
     static uint8_t bytes[FILE_MAX];
     struct model_error err;
-    const struct model_saving saving = {.format = MODEL_FORMAT_SAFETENSORS, .crc_check = true};
+    const struct model_saving saving = {.format = MODEL_FORMAT_SAFETENSORS};
     save(&saving, &made_state);
     size_t size = read_file(file, bytes);
     unlink(file);
@@ -121,6 +121,23 @@ static void test_every_cut_and_flip_is_seen(void **state)
     assert_int_equal(parse(bytes, size - 1, &err), MODEL_CORRUPT);
     bytes[size] = 0;
     assert_int_equal(parse(bytes, size + 1, &err), MODEL_CORRUPT);
+}
+
+/* MindSpore would make as many zeros as data_crc32 and seed say: gigabytes. */
+static void test_mindspores_sum_is_for_weights(void **state)
+{
+    (void)state;
+    struct model *model = make_model(0.01f);
+    struct model_error err = {0};
+    struct model_saving saving = {.format = MODEL_FORMAT_SAFETENSORS, .crc_check = true};
+    snprintf(file, sizeof file, "%s/crc.safetensors", folder);
+    assert_int_equal(model_save_as(model, &made_state, &saving, file, &err), MODEL_ARGUMENT);
+    assert_int_not_equal(access(file, F_OK), 0);
+    saving.weights_only = true;
+    assert_int_equal(model_save_as(model, NULL, &saving, file, &err), MODEL_OK);
+    model_checkpoint_free(read_back(file));
+    unlink(file);
+    model_free(model);
 }
 
 static void test_a_broken_write_leaves_nothing(void **state)
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_holds_what_a_ckpt_holds),
         cmocka_unit_test(test_bytes_are_the_formats),
         cmocka_unit_test(test_every_cut_and_flip_is_seen),
+        cmocka_unit_test(test_mindspores_sum_is_for_weights),
         cmocka_unit_test(test_a_broken_write_leaves_nothing),
         cmocka_unit_test(test_files_of_others_are_taken),
         cmocka_unit_test(test_headers_that_mean_harm_are_refused),

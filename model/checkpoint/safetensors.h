@@ -38,7 +38,8 @@ enum model_code safetensors_parse(struct model_checkpoint *checkpoint, const uin
 
 /*
  * Writes tensors, in their order, whole or not at all (atomic_file.h). crc_check adds MindSpore's
- * sum. A type that safetensors has not (text), or more than fits: MODEL_ARGUMENT; else MODEL_DISK.
+ * sum, which large integers of rank 0, as our state's, cannot have. That, or a type that
+ * safetensors has not (text): MODEL_ARGUMENT; else MODEL_DISK.
  */
 enum model_code safetensors_write(const struct model_tensor *tensors, size_t count, bool crc_check,
                                   const char *path, struct model_error *err);

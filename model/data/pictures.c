@@ -41,8 +41,12 @@ enum model_code model_dataset_pictures(struct model_dataset **dataset, const cha
     }
     uint8_t *images = malloc(count * IMAGE_SIZE);
     uint8_t *labels = malloc(count);
-    enum model_code code =
-        images && labels ? MODEL_OK : model_fail(err, MODEL_BUG, "read images: no memory");
+    if (!images || !labels) {
+        free(images);
+        free(labels);
+        return model_fail(err, MODEL_BUG, "read images: no memory");
+    }
+    enum model_code code = MODEL_OK;
     for (size_t i = 0; i < count && code == MODEL_OK; i++) {
         uint8_t *pixels = images + i * IMAGE_SIZE;
         code = picture_read_grey(paths[i], pixels, err);

@@ -5,6 +5,7 @@
  * square, under its title. The title is drawn with our own strokes: cairo's text would need fonts,
  * which a small container has not, and fontconfig, which prints when it finds no place to cache.
  */
+#include <assert.h>
 #include <cairo.h>
 #include <errno.h>
 #include <math.h>
@@ -190,7 +191,7 @@ enum model_code model_draw_grid(const char *path, const struct model_dataset *da
                                 const struct model_grid *grid, struct model_error *err)
 {
     size_t columns = grid->columns ? grid->columns : (size_t)ceil(sqrt((double)grid->count));
-    if (grid->count == 0 || grid->count > IMAGES_MAX || columns > IMAGES_MAX) {
+    if (grid->count == 0 || grid->count > IMAGES_MAX || columns == 0 || columns > IMAGES_MAX) {
         return model_fail(err, MODEL_ARGUMENT,
                           "draw %s: %zu images in %zu columns, each must be 1 to %d", path,
                           grid->count, columns, IMAGES_MAX);
@@ -293,6 +294,7 @@ static uint32_t overlap(uint32_t target, uint32_t s, uint32_t side)
 /* One pixel of 28×28: the mean of the area it covers of side×side, weights in integers. */
 static uint8_t area_mean(const uint8_t *data, size_t stride, uint32_t side, uint32_t x, uint32_t y)
 {
+    assert(side > 0);
     uint64_t sum = 0;
     uint64_t weights = (uint64_t)side * side;
     for (uint32_t v = y * side / MODEL_IDX_SIDE; v < side && v * MODEL_IDX_SIDE < (y + 1) * side;

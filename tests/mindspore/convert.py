@@ -73,8 +73,8 @@ def main():
                                ("two.ckpt", "--mindspore=2"), ("crc.ckpt", "--crc_check"),
                                ("two-crc.ckpt", "--mindspore=2", "--crc_check"),
                                ("weights.ckpt", "--weights_only"), ("all.safetensors",),
-                               ("crc.safetensors", "--crc_check"),
-                               ("weights.safetensors", "--weights_only")]:
+                               ("weights.safetensors", "--weights_only"),
+                               ("weights-crc.safetensors", "--weights_only", "--crc_check")]:
             path = f"{folder}/{name}"
             subprocess.run([world.binary, "ckpt", "convert", *options, world.ckpt, path],
                            check=True, capture_output=True)
