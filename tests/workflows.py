@@ -128,7 +128,7 @@ def retrain(name, steps):
         code, text = steps(folder, environment)
         return code, text, jobferry("cat", f"{train_url}/.jobferry/best.json")[1], folder
 
-    data(6000, 1)
+    data(60000, 1)
     code, text, best, folder = once()
     check(f"{name}: the first run ends with 0", code == 0, text)
     check(f"{name}: it is promoted", '"acc"' in best, best + text)
