@@ -31,6 +31,13 @@ rm -rf d && cp -r good d && truncate -s -40 d/$images.gz && expect 65 'train-ima
 rm -rf d && mkdir d && expect 66 'd' train d && one_line
 expect 66 'nowhere' train nowhere && one_line
 
+# Few images, and images of one class only: the first cannot fill a batch, the second can be learned.
+"$jobferry" data digits few --train=3 --test=2 2>/dev/null
+expect 64 'more than the 3 images' train few && one_line
+expect 0 '^Metrics' "$jobferry" train --data_url=few --batch_size=3 --epochs=1 --work_dir="$scratch/few_work"
+plain one && { head -c 8 one/$labels; head -c 160 /dev/zero; } >zeros && cp zeros one/$labels
+expect 0 '^Metrics' "$jobferry" train --data_url=one --epochs=1 --work_dir="$scratch/one_work"
+
 # Checkpoints.
 "$jobferry" train --data_url=good --epochs=1 --work_dir=made >/dev/null 2>&1
 ckpt=made/ckpt/lenet-1_5.ckpt
