@@ -94,6 +94,16 @@ enum model_init {
                       */
 };
 
+/* nn.Momentum, nn.SGD, nn.Adam; formulas in training/optimizer.h. */
+enum model_optimizer {
+    MODEL_MOMENTUM,
+    MODEL_SGD,
+    MODEL_ADAM
+};
+
+/* "momentum", "sgd", "adam". */
+const char *model_optimizer_name(enum model_optimizer optimizer);
+
 /* Zero is not a default here: start from MODEL_CONFIG_INIT, the lab's values. */
 struct model_config {
     uint64_t seed; /* of initial weights and every shuffle; < 2^63, checkpoints hold an int64 */
@@ -104,7 +114,11 @@ struct model_config {
     float loss_scale;    /* > 0 */
     bool use_nesterov;
     enum model_init init;
-    unsigned threads; /* 0: the cores this process may use */
+    enum model_optimizer optimizer;
+    float dampening;    /* sgd's, >= 0 */
+    float beta1, beta2; /* adam's, > 0 and < 1 */
+    float eps;          /* adam's, > 0 */
+    unsigned threads;   /* 0: the cores this process may use */
     /* What computes the network: NULL or "auto" (the best of this machine), "avx512", "avx2",
        "neon", "baseline", "reference". */
     const char *kernels;
@@ -113,10 +127,12 @@ struct model_config {
     {                                                                                          \
         .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,                 \
         .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .init = MODEL_NORMAL, \
-        .threads = 0, .kernels = NULL                                                          \
+        .optimizer = MODEL_MOMENTUM, .dampening = 0.0f, .beta1 = 0.9f, .beta2 = 0.999f,        \
+        .eps = 1e-8f, .threads = 0, .kernels = NULL                                            \
     }
 
-/* LeNet5 of the lab with its optimizer state: 61,684 weights and as many moments, float32. */
+/* LeNet5 of the lab with its optimizer's state: 61,684 weights and as many or twice as many
+   moments, float32. */
 struct model;
 
 /* Weights are drawn by seed, moments are 0. Bad values, and kernels that this machine
@@ -278,9 +294,37 @@ enum model_code model_load_weights(struct model *model, const struct model_check
 /* What computes the network here, as model_state.kernels says it. Static. */
 const char *model_kernels(const struct model *model);
 
-/* The learning rate in use (a loaded checkpoint brings its own), and setting it. */
+/*
+ * The learning rate of the next step (a loaded checkpoint brings its own rate or schedule), and
+ * setting one that stays, which ends a schedule.
+ */
 float model_learning_rate(const struct model *model);
 void model_set_learning_rate(struct model *model, float learning_rate);
+void model_set_momentum(struct model *model, float momentum);
+
+enum model_schedule_kind {
+    MODEL_SCHEDULE_CONSTANT,
+    MODEL_SCHEDULE_STEP,  /* nn.ExponentialDecayLR, is_stair */
+    MODEL_SCHEDULE_COSINE /* nn.CosineDecayLR */
+};
+
+struct model_schedule {
+    enum model_schedule_kind kind;
+    uint64_t warmup_steps; /* nn.WarmUpLR first, from 0 to the rate; the decay begins after it */
+    uint64_t decay_steps;  /* step: length of a stair; cosine: until min_lr. >= 1 */
+    float decay_rate;      /* step: the factor of each stair, > 0 */
+    float min_lr;          /* cosine: >= 0, less than the rate */
+};
+
+/*
+ * Gives the model a rate for each of its next `steps` steps, as a table that rides in its
+ * checkpoints under MindSpore's names; `step` of them are done. The last rate goes on beyond the
+ * table. Bad values are MODEL_ARGUMENT.
+ */
+enum model_code model_set_schedule(struct model *model, const struct model_schedule *schedule,
+                                   float learning_rate, uint64_t steps, uint64_t step,
+                                   struct model_error *err);
+bool model_has_schedule(const struct model *model);
 
 /* ---- callbacks ------------------------------------------------------------------------------ */
 

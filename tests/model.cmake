@@ -13,6 +13,8 @@ jobferry_test(test_layers LIBS model LABELS model)
 jobferry_test(test_lenet LIBS model LABELS model)
 jobferry_test(test_mindspore LIBS model m LABELS model SOURCES lab_fixture.c)
 jobferry_test(test_mnist LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
+jobferry_test(test_optimizer LIBS model ZLIB::ZLIB m LABELS model threads
+  SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_order LIBS model LABELS model)
 jobferry_test(test_picture LIBS model PkgConfig::CAIRO LABELS model)
 jobferry_test(test_safetensors LIBS model LABELS model SOURCES checkpoint_fixture.c)

@@ -362,7 +362,9 @@ static void optimizer_steps_by_hand(void **state)
         const float gradient = 8;
         float moment = 2;
         float weight = 4;
-        assert_true(optimizer_step(&config, 1, &gradient, &moment, &weight));
+        struct model model = {.config = config};
+        struct optimizer_rule rule = optimizer_begin(&model);
+        assert_true(optimizer_step(&rule, 1, &gradient, &moment, NULL, &weight));
         if (moment != c->moment || weight != c->weight) {
             fail_msg("%s: v %g, w %g", c->what, (double)moment, (double)weight);
         }
@@ -379,7 +381,9 @@ static void optimizer_tells_of_broken_weights(void **state)
         float gradients[3] = {0, broken[i], 0};
         float moments[3] = {0};
         float weights[3] = {0};
-        assert_false(optimizer_step(&config, 3, gradients, moments, weights));
+        struct model model = {.config = config};
+        struct optimizer_rule rule = optimizer_begin(&model);
+        assert_false(optimizer_step(&rule, 3, gradients, moments, NULL, weights));
     }
 }
 

@@ -79,8 +79,10 @@ static void rounds_of_a_large_batch_leave_no_trace(void **state)
         for (size_t piece = 0; piece < kernels->pieces(); piece++) {
             kernels->gather(slots, BLOCKS, piece, false, expected->gradients);
         }
-        optimizer_step(&expected->config, LENET_PARAMETERS, expected->gradients, expected->moments,
-                       expected->weights);
+        struct optimizer_rule rule = optimizer_begin(expected);
+        optimizer_step(&rule, LENET_PARAMETERS, expected->gradients, expected->moments,
+                       expected->second, expected->weights);
+        optimizer_end(expected, &rule);
         float loss;
         assert_true(blocks_train(model, training_images, samples, BATCH, &loss));
         assert_float_equal(loss, loss_sum / BATCH, 1e-6);

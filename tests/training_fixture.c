@@ -71,4 +71,5 @@ void training_assert_same_bits(const struct model *a, const struct model *b)
 {
     assert_memory_equal(a->weights, b->weights, LENET_PARAMETERS * sizeof(float));
     assert_memory_equal(a->moments, b->moments, LENET_PARAMETERS * sizeof(float));
+    assert_memory_equal(a->second, b->second, LENET_PARAMETERS * sizeof(float));
 }

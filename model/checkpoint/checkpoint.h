@@ -93,17 +93,37 @@ bool checkpoint_network(const struct model_checkpoint *checkpoint,
                         struct model_tensor tensors[LENET_TENSORS]);
 
 enum {
-    CHECKPOINT_MODEL_TENSORS = 2 * LENET_TENSORS + 2,
+    CHECKPOINT_SCALARS_MAX = 3, /* of an optimizer: learning_rate, two powers; or momentum alone */
+    CHECKPOINT_BLOCKS_MAX = 2,  /* of an optimizer: state for each weight */
+    CHECKPOINT_MODEL_TENSORS =
+        (1 + CHECKPOINT_BLOCKS_MAX) * LENET_TENSORS + CHECKPOINT_SCALARS_MAX + 1,
     CHECKPOINT_TENSORS_MAX = CHECKPOINT_MODEL_TENSORS + CHECKPOINT_STATE_ENTRIES
 };
+
+/*
+ * What of an optimizer lies in a checkpoint beside learning_rate and global_step, by MindSpore's
+ * names and in its order. Scalars are Float32; blocks have a tensor for each of the network's,
+ * named "<block>.<tensor>".
+ */
+struct optimizer_entries {
+    const char *scalars[2]; /* NULL behind the last */
+    const char *blocks[CHECKPOINT_BLOCKS_MAX];
+};
+
+extern const struct optimizer_entries optimizer_entries[MODEL_ADAM + 1];
+
+/* Where a model keeps them. */
+const float *optimizer_scalar(const struct model *model, size_t i);
+float *optimizer_block(const struct model *model, size_t i);
 
 /* Which tensors of a model go into a file, in their order; borrowed from model, state and itself.
  */
 struct checkpoint_content {
     struct model_tensor tensors[CHECKPOINT_TENSORS_MAX];
     size_t count;
-    char names[LENET_TENSORS][32]; /* moments.* */
-    float scalars[2];              /* learning_rate, momentum */
+    char names[CHECKPOINT_BLOCKS_MAX * LENET_TENSORS][32]; /* moments.* and its kin */
+    int32_t global_step;
+    int64_t dims[2]; /* of global_step and of a schedule */
     struct checkpoint_state_entries state;
 };
 

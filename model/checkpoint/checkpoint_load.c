@@ -7,15 +7,17 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/checkpoint/checkpoint.h"
 #include "model/model_error.h"
+#include "model/training/schedule.h"
 
 #include "model/model_banned.h"
 
 enum {
-    EXPECTED = 2 * LENET_TENSORS + 2, /* weights, moments, learning_rate, momentum */
+    EXPECTED_MAX = CHECKPOINT_MODEL_TENSORS, /* what a model has tensors for */
     NAME_SIZE = 32,
     LIST_SIZE = MODEL_NAMES_MAX
 };
@@ -166,50 +168,176 @@ static enum model_code match(const struct model_checkpoint *checkpoint, const st
                missing.count ? missing.text : "none", more[0],
                unexpected.count ? unexpected.text : "none", more[1],
                misshapen.count ? "; of another shape or type: " : "", misshapen.text, more[2]);
-    if (!weights_only && missing.count == EXPECTED - LENET_TENSORS && unexpected.count == 0) {
+    if (!weights_only && missing.count == count - LENET_TENSORS && unexpected.count == 0) {
         model_hint(err,
                    "it holds weights without an optimizer's state: load it as initial weights");
     }
     return MODEL_CORRUPT;
 }
 
+/* The optimizer whose state the file holds, told by its first block; false for none of ours. */
+static bool find_optimizer(const struct model_checkpoint *checkpoint,
+                           enum model_optimizer *optimizer)
+{
+    for (size_t i = 0; i < sizeof optimizer_entries / sizeof optimizer_entries[0]; i++) {
+        char name[NAME_SIZE];
+        snprintf(name, sizeof name, "%s.%s", optimizer_entries[i].blocks[0], lenet_tensors[0].name);
+        if (checkpoint_find(checkpoint, name)) {
+            *optimizer = (enum model_optimizer)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is loaded: all that is wanted, and the scalars and rates that are checked first. */
+struct loading {
+    struct wanted wanted[EXPECTED_MAX];
+    const struct model_tensor *found[EXPECTED_MAX];
+    size_t count;
+    size_t scalars;     /* index of the first */
+    float values[2];    /* theirs */
+    int64_t rate_count; /* 0: the learning rate is one number */
+    float *rates;
+};
+
+static void want_scalar(struct loading *loading, const char *name, float *target)
+{
+    struct wanted *scalar = &loading->wanted[loading->count++];
+    *scalar = (struct wanted){.target = target, .count = 1};
+    snprintf(scalar->name, sizeof scalar->name, "%s", name);
+}
+
+static void want_optimizer(struct loading *loading, const struct model *model,
+                           const struct model_checkpoint *checkpoint)
+{
+    const struct optimizer_entries *entries = &optimizer_entries[model->config.optimizer];
+    for (size_t i = 0; i < CHECKPOINT_BLOCKS_MAX && entries->blocks[i]; i++) {
+        char prefix[NAME_SIZE];
+        snprintf(prefix, sizeof prefix, "%s.", entries->blocks[i]);
+        want_block(loading->wanted + loading->count, prefix, optimizer_block(model, i));
+        loading->count += LENET_TENSORS;
+    }
+    loading->scalars = loading->count;
+    for (size_t i = 0; i < 2 && entries->scalars[i]; i++) {
+        want_scalar(loading, entries->scalars[i], &loading->values[i]);
+    }
+    /* A schedule is as long as the file says; [1] is one number in MindSpore's other spelling. */
+    const struct model_tensor *rate = checkpoint_find(checkpoint, "learning_rate");
+    want_scalar(loading, "learning_rate", NULL);
+    if (rate && rate->rank == 1 && rate->dims[0] > 1) {
+        struct wanted *wanted = &loading->wanted[loading->count - 1];
+        loading->rate_count = rate->dims[0];
+        wanted->rank = 1;
+        wanted->dims = &loading->rate_count;
+        wanted->count = (size_t)loading->rate_count;
+    }
+}
+
+/* The rates, one or many, into memory of their own, seen to be rates. */
+static enum model_code read_rates(struct loading *loading, struct model_error *err)
+{
+    const struct wanted *wanted = &loading->wanted[loading->count - 1];
+    if (wanted->count > SCHEDULE_STEPS_MAX) {
+        return model_fail(err, MODEL_CORRUPT,
+                          "load checkpoint: its learning_rate has %zu steps, %d are the most",
+                          wanted->count, SCHEDULE_STEPS_MAX);
+    }
+    loading->rates = malloc(wanted->count * sizeof(float));
+    if (!loading->rates) {
+        return model_fail(err, MODEL_BUG, "load checkpoint: no memory");
+    }
+    memcpy(loading->rates, loading->found[loading->count - 1]->data, wanted->count * sizeof(float));
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!isfinite(loading->rates[i]) || loading->rates[i] < 0.0f) {
+            return model_fail(err, MODEL_CORRUPT, "load checkpoint: its learning_rate is %g",
+                              (double)loading->rates[i]);
+        }
+    }
+    return MODEL_OK;
+}
+
+static enum model_code read_scalars(struct loading *loading, struct model_error *err)
+{
+    for (size_t i = loading->scalars; i + 1 < loading->count; i++) {
+        const struct wanted *wanted = &loading->wanted[i];
+        memcpy(wanted->target, loading->found[i]->data, sizeof(float));
+        if (!isfinite(*wanted->target) || *wanted->target < 0.0f) {
+            return model_fail(err, MODEL_CORRUPT, "load checkpoint: its %s is %g", wanted->name,
+                              (double)*wanted->target);
+        }
+    }
+    return read_rates(loading, err);
+}
+
+/* Steps of the schedule that are done: MindSpore's counter, Int32 [1]; without one, none. */
+static uint64_t read_global_step(const struct model_checkpoint *checkpoint)
+{
+    const struct model_tensor *tensor = checkpoint_find(checkpoint, "global_step");
+    int32_t step = 0;
+    if (tensor && strcmp(tensor->type, "Int32") == 0 && tensor->size == sizeof step) {
+        memcpy(&step, tensor->data, sizeof step);
+    }
+    return step > 0 ? (uint64_t)step : 0;
+}
+
+/* The part that is not blocks, after everything has been seen to be fine. */
+static void take_optimizer(struct model *model, struct loading *loading,
+                           const struct model_checkpoint *checkpoint)
+{
+    if (model->config.optimizer == MODEL_ADAM) {
+        model->beta1_power = loading->values[0];
+        model->beta2_power = loading->values[1];
+    } else {
+        model->config.momentum = loading->values[0];
+    }
+    if (loading->rate_count > 0) {
+        schedule_take(model, loading->rates, (size_t)loading->rate_count,
+                      read_global_step(checkpoint));
+        loading->rates = NULL;
+    } else {
+        model_set_learning_rate(model, loading->rates[0]);
+    }
+}
+
 enum model_code model_load(struct model *model, const struct model_checkpoint *checkpoint,
                            bool weights_only, struct model_error *err)
 {
-    struct wanted wanted[EXPECTED] = {0};
-    const struct model_tensor *found[EXPECTED] = {NULL};
-    float scalars[2] = {0.0f, 0.0f};
-    static const char *const names[2] = {"learning_rate", "momentum"};
-
-    want_block(wanted, "", model->weights);
-    want_block(wanted + LENET_TENSORS, "moments.", model->moments);
-    for (size_t i = 0; i < 2; i++) {
-        struct wanted *scalar = &wanted[EXPECTED - 2 + i];
-        *scalar = (struct wanted){.target = &scalars[i], .count = 1};
-        snprintf(scalar->name, sizeof scalar->name, "%s", names[i]);
+    struct loading loading = {.count = LENET_TENSORS};
+    enum model_optimizer optimizer = model->config.optimizer;
+    if (!weights_only && find_optimizer(checkpoint, &optimizer) &&
+        optimizer != model->config.optimizer) {
+        model_fail(err, MODEL_CONFIG,
+                   "load checkpoint: it holds the state of %s, and the optimizer is %s",
+                   model_optimizer_name(optimizer), model_optimizer_name(model->config.optimizer));
+        model_hint(err, "the optimizer it was trained with, or only its weights");
+        return MODEL_CONFIG;
     }
-    size_t count = weights_only ? LENET_TENSORS : EXPECTED;
-    enum model_code code = match(checkpoint, wanted, count, weights_only, found, err);
+    want_block(loading.wanted, "", model->weights);
+    if (!weights_only) {
+        want_optimizer(&loading, model, checkpoint);
+    }
+    enum model_code code =
+        match(checkpoint, loading.wanted, loading.count, weights_only, loading.found, err);
+    if (code == MODEL_OK && !weights_only) {
+        code = read_scalars(&loading, err);
+    }
     if (code != MODEL_OK) {
-        return code;
+        goto done;
     }
-    for (size_t i = EXPECTED - 2; i < count; i++) {
-        memcpy(wanted[i].target, found[i]->data, sizeof(float));
-        if (!isfinite(*wanted[i].target) || *wanted[i].target < 0.0f) {
-            return model_fail(err, MODEL_CORRUPT, "load checkpoint: its %s is %g", wanted[i].name,
-                              (double)*wanted[i].target);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
+    size_t blocks = weights_only ? loading.count : loading.scalars;
+    for (size_t i = 0; i < blocks; i++) {
         /* The reader saw to it that a tensor has the bytes its dims ask for. */
-        assert(found[i]->size == wanted[i].count * sizeof(float));
-        memcpy(wanted[i].target, found[i]->data, wanted[i].count * sizeof(float));
+        assert(loading.found[i]->size == loading.wanted[i].count * sizeof(float));
+        memcpy(loading.wanted[i].target, loading.found[i]->data,
+               loading.wanted[i].count * sizeof(float));
     }
     if (!weights_only) {
-        model->config.learning_rate = scalars[0];
-        model->config.momentum = scalars[1];
+        take_optimizer(model, &loading, checkpoint);
     }
-    return MODEL_OK;
+done:
+    free(loading.rates);
+    return code;
 }
 
 /* ---- weights to begin with ------------------------------------------------------------------- */

@@ -110,21 +110,56 @@ static struct model_tensor block_tensor(const char *name, const struct lenet_ten
                                  .size = tensor->count * sizeof(float)};
 }
 
+static void add(struct checkpoint_content *content, struct model_tensor tensor)
+{
+    content->tensors[content->count++] = tensor;
+}
+
+static struct model_tensor scalar_tensor(const char *name, const float *value)
+{
+    return (struct model_tensor){
+        .name = name, .type = "Float32", .data = value, .size = sizeof *value};
+}
+
+/*
+ * With a constant rate: learning_rate, scalars, blocks, as MindSpore 1.0. With a schedule:
+ * global_step, scalars, blocks, learning_rate, where MindSpore puts the parameter of its
+ * schedule's cell.
+ */
 static void gather_optimizer(struct checkpoint_content *content, const struct model *model)
 {
-    static const char *const names[] = {"learning_rate", "momentum"};
-    content->scalars[0] = model->config.learning_rate;
-    content->scalars[1] = model->config.momentum;
-    for (size_t i = 0; i < 2; i++) {
-        content->tensors[content->count++] = (struct model_tensor){.name = names[i],
-                                                                   .type = "Float32",
-                                                                   .data = &content->scalars[i],
-                                                                   .size = sizeof(float)};
+    const struct optimizer_entries *entries = &optimizer_entries[model->config.optimizer];
+    content->dims[0] = 1;
+    content->dims[1] = (int64_t)model->rate_count;
+    content->global_step = model->global_step < INT32_MAX ? (int32_t)model->global_step : INT32_MAX;
+    if (model->rates) {
+        add(content, (struct model_tensor){.name = "global_step",
+                                           .type = "Int32",
+                                           .rank = 1,
+                                           .dims = &content->dims[0],
+                                           .data = &content->global_step,
+                                           .size = sizeof content->global_step});
+    } else {
+        add(content, scalar_tensor("learning_rate", &model->config.learning_rate));
     }
-    for (size_t i = 0; i < LENET_TENSORS; i++) {
-        char *name = content->names[i];
-        snprintf(name, sizeof content->names[i], "moments.%s", lenet_tensors[i].name);
-        content->tensors[content->count++] = block_tensor(name, &lenet_tensors[i], model->moments);
+    for (size_t i = 0; i < 2 && entries->scalars[i]; i++) {
+        add(content, scalar_tensor(entries->scalars[i], optimizer_scalar(model, i)));
+    }
+    for (size_t b = 0; b < CHECKPOINT_BLOCKS_MAX && entries->blocks[b]; b++) {
+        for (size_t i = 0; i < LENET_TENSORS; i++) {
+            char *name = content->names[b * LENET_TENSORS + i];
+            snprintf(name, sizeof content->names[0], "%s.%s", entries->blocks[b],
+                     lenet_tensors[i].name);
+            add(content, block_tensor(name, &lenet_tensors[i], optimizer_block(model, b)));
+        }
+    }
+    if (model->rates) {
+        add(content, (struct model_tensor){.name = "learning_rate",
+                                           .type = "Float32",
+                                           .rank = 1,
+                                           .dims = &content->dims[1],
+                                           .data = model->rates,
+                                           .size = model->rate_count * sizeof(float)});
     }
 }
 

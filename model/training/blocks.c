@@ -31,6 +31,7 @@ static size_t blocks_of(size_t count)
  */
 struct step {
     struct model *model;
+    struct optimizer_rule rule;
     const struct model_dataset *dataset;
     const uint32_t *samples;
     size_t count;
@@ -71,8 +72,9 @@ static void finish_piece(void *context, size_t index, unsigned thread)
     if (step->is_last_round) {
         struct lenet_piece piece = model->kernels->piece(index);
         step->is_finite[index] =
-            optimizer_step(&model->config, piece.count, model->gradients + piece.offset,
-                           model->moments + piece.offset, model->weights + piece.offset);
+            optimizer_step(&step->rule, piece.count, model->gradients + piece.offset,
+                           model->moments + piece.offset, model->second + piece.offset,
+                           model->weights + piece.offset);
     }
 }
 
@@ -81,6 +83,7 @@ bool blocks_train(struct model *model, const struct model_dataset *dataset, cons
 {
     assert(count >= 1);
     struct step step = {.model = model, .dataset = dataset, .samples = samples, .count = count};
+    step.rule = optimizer_begin(model);
     size_t pieces = model->kernels->pieces();
     assert(pieces <= PIECES_MAX);
     double loss_sum = 0.0;
@@ -103,6 +106,7 @@ bool blocks_train(struct model *model, const struct model_dataset *dataset, cons
             return false;
         }
     }
+    optimizer_end(model, &step.rule);
     return true;
 }
 

@@ -116,7 +116,10 @@ enum {
     LENET_ROUND = 16
 };
 
-/* Public as `struct model`. weights and moments are one block each, order of lenet_tensors. */
+/*
+ * Public as `struct model`. weights and each of the optimizer's two are one block, order of
+ * lenet_tensors: Momentum's moments; SGD's accum and stat; Adam's moment1 and moment2.
+ */
 struct model {
     struct model_config config; /* learning_rate and momentum are the ones in use */
     const struct lenet_kernels *kernels;
@@ -124,8 +127,14 @@ struct model {
     void **workspaces; /* one a thread */
     void *slots;       /* [LENET_ROUND], what the blocks of a round leave */
     float *weights;    /* [LENET_PARAMETERS] */
-    float *moments;    /* [LENET_PARAMETERS] */
+    float *moments;    /* [LENET_PARAMETERS], the first */
+    float *second;     /* [LENET_PARAMETERS] */
     float *gradients;  /* [LENET_PARAMETERS] of the last batch, times the loss scale */
+    float beta1_power; /* Adam's, 1 at first */
+    float beta2_power;
+    uint64_t global_step; /* steps of this optimizer, or of its schedule */
+    float *rates;         /* [rate_count], the schedule; NULL: config.learning_rate always */
+    size_t rate_count;
 };
 
 #endif

@@ -25,10 +25,9 @@ static enum model_code check_numbers(const struct model_config *config, struct m
         float value;
         bool zero_is_fine;
     } numbers[] = {
-        {"learning_rate", config->learning_rate, true},
-        {"momentum", config->momentum, true},
-        {"weight_decay", config->weight_decay, true},
-        {"loss_scale", config->loss_scale, false},
+        {"learning_rate", config->learning_rate, true}, {"momentum", config->momentum, true},
+        {"weight_decay", config->weight_decay, true},   {"loss_scale", config->loss_scale, false},
+        {"dampening", config->dampening, true},         {"eps", config->eps, false},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         float value = numbers[i].value;
@@ -37,6 +36,29 @@ static enum model_code check_numbers(const struct model_config *config, struct m
                               numbers[i].name, (double)value,
                               numbers[i].zero_is_fine ? "at least" : "more than");
         }
+    }
+    return MODEL_OK;
+}
+
+/* What MindSpore's constructors refuse (ValueError). */
+static enum model_code check_optimizer(const struct model_config *config, struct model_error *err)
+{
+    const struct {
+        const char *name;
+        float value;
+    } betas[] = {{"beta1", config->beta1}, {"beta2", config->beta2}};
+    for (size_t i = 0; i < 2; i++) {
+        if (!(betas[i].value > 0.0f && betas[i].value < 1.0f)) {
+            return model_fail(err, MODEL_ARGUMENT, "%s is %g; it must be more than 0, less than 1",
+                              betas[i].name, (double)betas[i].value);
+        }
+    }
+    if (config->optimizer == MODEL_SGD && config->use_nesterov &&
+        (config->momentum <= 0.0f || config->dampening != 0.0f)) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "sgd with use_nesterov needs a momentum of more than 0 and no dampening; "
+                          "they are %g and %g",
+                          (double)config->momentum, (double)config->dampening);
     }
     return MODEL_OK;
 }
@@ -55,7 +77,8 @@ static enum model_code check_config(const struct model_config *config, struct mo
         return model_fail(err, MODEL_ARGUMENT, "threads is %u; it must be 0 to %d", config->threads,
                           WORKERS_MAX);
     }
-    return check_numbers(config, err);
+    enum model_code code = check_numbers(config, err);
+    return code == MODEL_OK ? check_optimizer(config, err) : code;
 }
 
 /* The cores this process may use, but no more than there are blocks in a batch to share out. */
@@ -91,9 +114,10 @@ static enum model_code allocate_parts(struct model *model, struct model_error *e
     model->slots = allocate(LENET_ROUND * model->kernels->slot_size);
     model->weights = allocate(LENET_PARAMETERS * sizeof(float));
     model->moments = allocate(LENET_PARAMETERS * sizeof(float));
+    model->second = allocate(LENET_PARAMETERS * sizeof(float));
     model->gradients = allocate(LENET_PARAMETERS * sizeof(float));
     if (!model->workspaces || !model->slots || !model->weights || !model->moments ||
-        !model->gradients) {
+        !model->second || !model->gradients) {
         return model_fail(err, MODEL_BUG, "making the model: no memory");
     }
     return MODEL_OK;
@@ -131,6 +155,10 @@ enum model_code model_new(struct model **out, const struct model_config *config,
     }
     gemm_set_up();
     lenet_draw(model->weights, config->seed, config->init);
+    model->beta1_power = model->beta2_power = 1.0f;
+    for (size_t i = 0; config->optimizer == MODEL_SGD && i < LENET_PARAMETERS; i++) {
+        model->second[i] = 1.0f; /* stat */
+    }
     *out = model;
     model = NULL;
 done:
@@ -151,6 +179,8 @@ void model_free(struct model *model)
     free(model->slots);
     free(model->weights);
     free(model->moments);
+    free(model->second);
+    free(model->rates);
     free(model->gradients);
     free(model);
 }
@@ -158,14 +188,4 @@ void model_free(struct model *model)
 const char *model_kernels(const struct model *model)
 {
     return model->kernels->name;
-}
-
-float model_learning_rate(const struct model *model)
-{
-    return model->config.learning_rate;
-}
-
-void model_set_learning_rate(struct model *model, float learning_rate)
-{
-    model->config.learning_rate = learning_rate;
 }
