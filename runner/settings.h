@@ -93,6 +93,16 @@ struct settings {
     double weight_decay;
     double loss_scale;
     bool use_nesterov;
+    const char *optimizer;
+    double dampening;
+    double beta1;
+    double beta2;
+    double eps;
+    const char *lr_schedule;
+    uint64_t warmup_steps;
+    uint64_t decay_steps; /* 0: by the schedule */
+    double decay_rate;
+    double min_lr;
     uint64_t seed;
     uint64_t threads;
     const char *kernels;

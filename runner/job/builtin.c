@@ -16,6 +16,17 @@ const struct trainer trainer_builtin = {
     .release = builtin_release,
 };
 
+static enum model_optimizer optimizer_of(const struct settings *settings)
+{
+    enum model_optimizer optimizer = MODEL_MOMENTUM;
+    while (optimizer < MODEL_ADAM &&
+           strcmp(settings->optimizer, model_optimizer_name(optimizer)) != 0) {
+        optimizer++;
+    }
+    return optimizer;
+}
+
+/* eval and infer take no optimizer's options: theirs are the table's defaults. */
 struct model_config job_model_config(const struct settings *settings)
 {
     return (struct model_config){
@@ -26,6 +37,11 @@ struct model_config job_model_config(const struct settings *settings)
         .weight_decay = (float)settings->weight_decay,
         .loss_scale = (float)settings->loss_scale,
         .use_nesterov = settings->use_nesterov,
+        .optimizer = optimizer_of(settings),
+        .dampening = (float)settings->dampening,
+        .beta1 = (float)settings->beta1,
+        .beta2 = (float)settings->beta2,
+        .eps = (float)settings->eps,
         .threads = (unsigned)settings->threads,
         .kernels = settings->kernels,
         .init = strcmp(settings->init, "he_uniform") == 0 ? MODEL_HE_UNIFORM : MODEL_NORMAL,

@@ -9,6 +9,7 @@
  * Only checkpoints of recorded runs count; candidate.h says which is the newest.
  */
 #include "runner/job/candidate.h"
+#include "runner/job/rates.h"
 #include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
 
@@ -67,7 +68,7 @@ static enum exit_code check_changes(struct job *job, const struct model_state *s
                     text);
 }
 
-/* Loads the candidate's checkpoint into the model and says with which learning rate. */
+/* Loads a checkpoint into the model. */
 static enum exit_code load(struct job *job, const char *path)
 {
     struct model_checkpoint *checkpoint = NULL;
@@ -82,13 +83,6 @@ static enum exit_code load(struct job *job, const char *path)
     model_checkpoint_free(checkpoint);
     if (code) {
         return app_fail_model(job->app, &err);
-    }
-    if (options_given(job->app->arguments, "lr")) {
-        model_set_learning_rate(job->model, (float)job->settings->lr);
-        log_info(&job->app->log, "learning rate %g, as --lr says", job->settings->lr);
-    } else {
-        log_info(&job->app->log, "learning rate %g, from the checkpoint",
-                 (double)model_learning_rate(job->model));
     }
     return EXIT_DONE;
 }
@@ -111,7 +105,7 @@ static enum exit_code continue_run(struct job *job, const struct candidate *cand
     log_info(&job->app->log, "continuing run %s from %s (epoch %llu, step %llu)", job->run,
              candidate->path, (unsigned long long)job->start.epoch,
              (unsigned long long)job->start.step);
-    return EXIT_DONE;
+    return rates_set(job, true);
 }
 
 /* A new run that begins with the candidate's weights, optimizer state and place in the data. */
@@ -132,7 +126,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
     job->start.base_step = candidate->state.cumulative_step;
     log_info(&job->app->log, "run %s extends %s by %llu epochs, checkpoints %s-…", job->run,
              candidate->path, (unsigned long long)job->settings->epochs, job->prefix);
-    return EXIT_DONE;
+    return rates_set(job, true);
 }
 
 /* --init_from: another's weights, and a word about what was left out. */
@@ -180,7 +174,7 @@ static enum exit_code fresh_run(struct job *job)
     if (!code) {
         log_info(&job->app->log, "run %s starts fresh, checkpoints %s-…", job->run, job->prefix);
     }
-    return code;
+    return code ? code : rates_set(job, false);
 }
 
 static enum exit_code choose(struct job *job, struct candidate *candidate)
@@ -221,6 +215,7 @@ enum exit_code builtin_resume(struct job *job)
     struct app *app = job->app;
     struct model_error err;
     struct model_config config = job_model_config(job->settings);
+    rates_default(&config, job->app->arguments);
     if (model_new(&job->model, &config, &err)) {
         return app_fail_model(app, &err);
     }

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Options of the built-in trainer: each at work, each misused (one line, its code), and weights that
+# are the same whether a run was cut off or not. $1 is the binary.
+set -u
+jobferry=$1
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
+
+"$jobferry" data digits digits --train=320 --test=64 2>/dev/null # 10 steps an epoch
+train() { # FOLDER OPTIONS…
+  local folder=$1
+  shift
+  "$jobferry" train --data_url=digits --work_dir="$folder" "$@"
+}
+
+# ---- each misused: code 64 and the line ---------------------------------------------------------
+while IFS='|' read -r options line; do
+  # shellcheck disable=SC2086 # the options are words
+  expect 64 "$line" train bad $options && one_line
+  check "nothing was made" absent bad/ckpt
+done <<'END'
+--lr=-0.1|--lr takes a number from 0 to .*, not '-0.1'
+--lr=nan|--lr takes a number from 0 to .*, not 'nan'
+--lr=1e39|--lr takes a number from 0 to .*, not '1e39'
+--lr=fast|--lr takes a number from 0 to .*, not 'fast'
+--momentum=-1|--momentum takes a number
+--weight_decay=-1|--weight_decay takes a number
+--loss_scale=0|--loss_scale takes a number
+--use_nesterov=2|--use_nesterov is a switch
+--optimizer=rmsprop|--optimizer takes one of momentum\|sgd\|adam, not 'rmsprop'
+--dampening=-1|--dampening takes a number
+--beta1=1.5|--beta1 takes a number from 0 to 1, not '1.5'
+--beta2=nan|--beta2 takes a number from 0 to 1, not 'nan'
+--eps=0|--eps takes a number
+--lr_schedule=linear|--lr_schedule takes one of constant\|step\|cosine, not 'linear'
+--warmup_steps=-1|--warmup_steps takes a whole number from 0 to
+--decay_steps=1.5|--decay_steps takes a whole number from 0 to
+--decay_rate=0|--decay_rate takes a number
+--min_lr=-1|--min_lr takes a number
+--save_checkpoint_steps=-2|--save_checkpoint_steps takes a whole number
+--save_checkpoint_steps=1.5|--save_checkpoint_steps takes a whole number
+--save_checkpoint_steps=0|no checkpoint would ever be saved
+--save_checkpoint_steps=0 --keep_checkpoint_max=5|no checkpoint would ever be saved
+--save_checkpoint_seconds=-1|--save_checkpoint_seconds takes a whole number
+--keep_checkpoint_max=-1|--keep_checkpoint_max takes a whole number
+--keep_checkpoint_per_n_minutes=-1|--keep_checkpoint_per_n_minutes takes a whole number
+--per_print_times=-2|--per_print_times takes a whole number
+--epochs=0|--epochs takes a whole number from 1
+END
+# Alone each is fine; together they are not. The data have been read by then.
+expect 64 'sgd with use_nesterov needs a momentum' train bad --optimizer=sgd --use_nesterov && one_line
+expect 64 'beta1 is 1; it must be more than 0, less than 1' train bad --optimizer=adam --beta1=1 && one_line
+expect 64 'min_lr is 0.5; it must be .* less than the learning rate' train bad --lr_schedule=cosine --min_lr=0.5 && one_line
+expect 64 'a schedule of learning rates has 1 to 4194304 steps' train bad --epochs=1000000 --lr_schedule=step && one_line
+check "nothing was trained" test -z "$(ls bad/ckpt 2>/dev/null)"
+
+# A rate that breaks the weights: the last good checkpoint stays, and is named.
+expect 81 'the last good checkpoint is .*lenet-1_1.ckpt' train diverged --lr=1e30 --save_checkpoint_steps=1 --epochs=1
+expect 0 'verified by jobferry' "$jobferry" ckpt verify diverged/ckpt/lenet-1_1.ckpt
+
+# ---- each at work: trained, cut off at some step, and gone on with to the same bits -------------
+cut_off() { # FOLDER STEP OPTIONS…: what a death after that step leaves, less what it had not saved
+  local folder=$1 step=$2
+  shift 2
+  train "$folder" --save_checkpoint_steps=1 --keep_checkpoint_max=1000 "$@" >/dev/null 2>&1
+  local file epoch rest
+  for file in "$folder"/ckpt/*.ckpt; do
+    rest=${file##*-}
+    epoch=${rest%%_*}
+    rest=${rest#*_}
+    [ $(((epoch - 1) * 10 + ${rest%.ckpt})) -le "$step" ] || rm "$file"
+  done
+  sed -i 's/"finished": *true/"finished": false/' "$folder"/ckpt/.jobferry/run*.json
+}
+trained_sum() { sha256sum <"$1/ckpt/lenet-3_10.ckpt"; }
+way=0
+while read -r step options; do
+  way=$((way + 1))
+  # shellcheck disable=SC2086 # the options are words
+  expect 0 '^Metrics' train "whole$way" --epochs=3 $options
+  # shellcheck disable=SC2086
+  cut_off "cut$way" "$step" --epochs=3 $options
+  # shellcheck disable=SC2086
+  expect 0 "continuing run .*step $(((step - 1) % 10 + 1))" train "cut$way" --epochs=3 $options
+  check "cut off after step $step: the same weights" \
+    test "$(weights_sum "whole$way/ckpt/lenet-3_10.ckpt")" = "$(weights_sum "cut$way/ckpt/lenet-3_10.ckpt")"
+done <<'END'
+7 --use_nesterov --weight_decay=0.001 --loss_scale=64
+14 --optimizer=sgd --momentum=0.9 --dampening=0.1
+3 --optimizer=adam
+22 --lr_schedule=cosine --warmup_steps=5 --min_lr=0.001
+11 --optimizer=adam --lr_schedule=step --decay_steps=8 --decay_rate=0.5 --use_nesterov
+END
+expect 0 'learning_rate +30 ' "$jobferry" ckpt show whole4/ckpt/lenet-3_10.ckpt
+expect 0 'moment2.fc3.bias' "$jobferry" ckpt show whole3/ckpt/lenet-3_10.ckpt
+expect 0 'learning rate 0.001, schedule cosine over 30 steps|learning rate 0.01, schedule cosine' \
+  train again --epochs=3 --lr_schedule=cosine
+expect 78 'the state of adam, and the optimizer is momentum' train whole3 --resume=always && one_line
+expect 0 'learning rate 0.001, from the checkpoint' train whole3 --resume=always --optimizer=adam --epochs=1
+expect 0 'learning rate 0.001 by a schedule, from the checkpoint' train whole4 --resume=always --epochs=1
+expect 0 'learning rate 0.125, as --lr says' train whole1 --resume=always --epochs=1 --lr=0.125
+finish
