@@ -33,7 +33,7 @@ check "bash has it" bash -c 'source <(jobferry completion bash) && complete -p j
 ask_bash 'completion' jobferry com
 ask_bash '--recursive' jobferry cp --rec
 ask_bash '--region=' jobferry ls --reg
-ask_bash '--epochs=' jobferry --ep
+ask_bash '--epochs=' jobferry --epo
 ask_bash 'auto v4 obs v2 none' jobferry ls --sign =
 ask_bash 'v4 v2' jobferry ls --sign = v
 ask_bash 'show verify diff convert' jobferry ckpt ''
