@@ -74,6 +74,7 @@ struct settings {
     const char *group_by;
     const char *step_pattern;
     const char *watch;
+    const char *keep_remote;
     uint64_t lock_wait; /* seconds */
     bool break_lock;
     const char *preempt_signal;
@@ -160,6 +161,7 @@ struct settings {
     const char *manifest;
     const char *verify;
     bool abort_leftovers;
+    bool checkpoints;
     uint64_t stall_timeout; /* seconds */
     uint64_t connections;
     uint64_t part_size;       /* bytes; 0: chosen */

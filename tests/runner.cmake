@@ -40,10 +40,15 @@ program_test(test_sync_folders LABELS threads)
 program_test(test_sync_rclone LABELS threads)
 program_test(test_sync_s3 MINIO LABELS minio threads)
 program_test(test_job MINIO TIMEOUT 900 LABELS threads)
+program_test(test_publishing LABELS threads)
+program_test(test_publishing_s3 MINIO ARGS $<TARGET_FILE:strip_conditions>)
 program_test(test_network MINIO LABELS threads)
 program_test(test_key_order MINIO)
 program_test(test_tls TLS LABELS threads)
 program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
+
+add_executable(strip_conditions strip_conditions.c)
+target_link_libraries(strip_conditions PRIVATE project_flags)
 
 # A store that no real one will be, for test_hostile.sh.
 add_executable(hostile_store hostile_store.c)
@@ -56,6 +61,7 @@ jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.
 jobferry_test(test_progress LIBS runner)
 jobferry_test(test_report LIBS runner PkgConfig::JANSSON LABELS threads)
 jobferry_test(test_tee LIBS runner LABELS threads SOURCES scratch.c)
+jobferry_test(test_units LIBS runner)
 jobferry_test(test_watch LIBS runner SOURCES scratch.c)
 
 # Rules of the tree, as tests.

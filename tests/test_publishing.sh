@@ -2,7 +2,8 @@
 # What becomes of COMMAND's checkpoints: writers that behave well and badly, and for each what was
 # published and why, with inotify and by looking alone; two jobs on one train_url; disks that are
 # full or read-only; other users. Folders stand for the store (test_publishing_s3.sh has a real one).
-# $1: the binary, which runs as COMMAND's runner and as the reader of what was published.
+# $1: the binary.
+# shellcheck disable=SC2016 # what stands in single quotes is for the inner bash
 set -u
 jobferry=$1
 # shellcheck source=tests/lib.sh
@@ -66,12 +67,10 @@ for watch in auto poll; do
   check "$watch: an appended file goes out whole" published "$(n quiet)" m-1_5.ckpt <(printf 'half\nhalf\n')
   check "$watch: told why" told "$(n quiet)" m-1_5.ckpt confirmed 'writer ended'
 
-  # shellcheck disable=SC2016 # for the inner bash
   expect 0 '' job "$(n format)" 'cat "$A" >m-1_5.safetensors && sleep 0.3 && cat "$A" >m-1_6.safetensors' $w
   check "$watch: a format that tells its end is enough" told "$(n format)" m-1_6.safetensors confirmed format
   check "$watch: the later step is pointed at" grep -q '"manifest".*1-2.json' "$(n format)/out/.jobferry/latest.json"
 
-  # shellcheck disable=SC2016
   expect 137 '' job "$(n killed)" 'cat "$A" >m-1_5.safetensors; sleep 0.5; head -c 3000 "$B" >m-1_6.safetensors; echo x >m-1_7.pt; kill -9 $$' $w
   check "$watch: what a killed writer left half is not published" unpublished "$(n killed)" m-1_6.safetensors
   check "$watch: nor what nothing proves" unpublished "$(n killed)" m-1_7.pt
@@ -79,27 +78,23 @@ for watch in auto poll; do
   check "$watch: the pointer verifies" verifies "$(n killed)"
 
   # Truncated in place and written again, under one name: each version has a key of its own.
-  # shellcheck disable=SC2016
   expect 0 '' job "$(n last)" 'cat "$A" >last.safetensors; sleep 1.5; cat "$B" >last.safetensors; sleep 1.5; cat "$A" >last.safetensors' $w
   check "$watch: a name written again ends as it was last" published "$(n last)" last.safetensors "$A"
   check "$watch: the pointer verifies" verifies "$(n last)"
   check "$watch: from a key of its own" bash -c "find '$(n last)/out/.jobferry/data' -name last.safetensors | grep -q ."
 
   # Only one file is kept, and it is removed before the next is written.
-  # shellcheck disable=SC2016
   expect 0 '' job "$(n keep1)" 'for i in 1 2 3; do rm -f *.safetensors; cat "$A" >m-1_$i.safetensors; sleep 0.7; done; rm -f m-1_3.safetensors' $w
   check "$watch: what the trainer removed stays in the store" published "$(n keep1)" m-1_2.safetensors "$A"
   check "$watch: the pointer verifies" verifies "$(n keep1)"
 
   # Nested folders made fast, names with spaces and UTF-8; a folder is one unit.
-  # shellcheck disable=SC2016
   expect 0 '' job "$(n nested)" 'mkdir -p "a b/ü/c" && cat "$A" >"a b/ü/c/x y.safetensors" && cat "$B" >"a b/ü/c/é.safetensors"' $w
   check "$watch: nested, with spaces and UTF-8" published "$(n nested)" 'a b/ü/c/é.safetensors' "$B"
   check "$watch: a folder is one unit" bash -c "[ \$(ls '$(n nested)'/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]"
   check "$watch: the pointer verifies" verifies "$(n nested)"
 
   # The graph's file belongs to every checkpoint of its prefix.
-  # shellcheck disable=SC2016
   expect 0 '' job "$(n graph)" 'printf "\012\001x" >g-graph.meta; sleep 0.1; cat "$A" >g-1_1.safetensors; cat "$A" >h-1_1.safetensors' $w
   check "$watch: the graph is in its unit" bash -c "grep -l g-graph.meta '$(n graph)'/out/.jobferry/manifest/*/*.json | wc -l | grep -qx 1"
 
@@ -108,7 +103,6 @@ for watch in auto poll; do
 done
 
 # Groups and steps by pattern: four shards are one unit, the step is the folder's number.
-# shellcheck disable=SC2016
 expect 0 '' job shards 'for s in 1 2 3 4; do cat "$A" >"step500-shard$s.safetensors"; done' \
   --group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)'
 check "four shards, one manifest" bash -c '[ $(ls shards/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]'
@@ -116,15 +110,12 @@ check "with the step of the pattern" grep -q '"step": 500' shards/report.json
 expect 64 'step_pattern' job bad1 true --step_pattern='[0-9]+'
 expect 64 'group_by' job bad2 true --group_by='('
 expect 64 'checkpoint_glob' job bad3 true --checkpoint_glob='[a'
-# shellcheck disable=SC2016
 expect 0 '' job globs 'cat "$A" >x.safetensors; echo w >w.weights' --checkpoint_glob='*.weights'
 check "only what the glob names" unpublished globs x.safetensors
 check "and that" test -s globs/out/ckpt/w.weights
 
 # A fresh run leaves another's left-overs; a run that goes on takes what its dead runner left.
-# shellcheck disable=SC2016
 mkdir -p stray/ckpt && cp a.safetensors stray/ckpt/other-9_9.safetensors
-# shellcheck disable=SC2016
 expect 3 '' job stray 'cat "$A" >m-1_1.safetensors; exit 3'
 check "another's left-overs are not published" unpublished stray other-9_9.safetensors
 cp b.safetensors stray/ckpt/m-1_2.safetensors
@@ -171,11 +162,29 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
   cp "$jobferry" jobferry-copy 2>/dev/null
   for uid in 1000 54321; do
     mkdir "uid$uid" && chown "$uid:0" "uid$uid"
-    # shellcheck disable=SC2016
     expect 0 '' setpriv --reuid="$uid" --regid=0 --clear-groups env jobferry="$scratch/jobferry-copy" scratch="$scratch" \
       bash -c 'cd "$scratch/uid'$uid'" && exec "$jobferry" --data_url="$scratch/data" --train_url="$PWD/out" -- bash -c "cat \"\$A\" >\"\$JOBFERRY_CKPT_DIR/m-1_1.safetensors\""'
     check "uid $uid publishes" published "uid$uid" m-1_1.safetensors "$A"
   done
 fi
-cat stray/out/.jobferry/latest.json; find stray/out; cat stray/out/.jobferry/manifest/*/*; cat stray/report.json
+# Ten thousand tiny files: all are seen, of those that wait the newest go out.
+expect 0 'not published: newer ones went first' job many 'for i in {1..10000}; do echo $i >m-1_$i.tmp; mv m-1_$i.tmp m-1_$i.pt; done'
+check "the last is published" test "$(cat many/out/ckpt/m-1_10000.pt)" = 10000
+check "and the pointer verifies" verifies many
+
+# Retention in the store: nothing without a rule; with one, the newest and what is pointed at.
+four='for i in 1 2 3 4; do cat "$A" >m-1_$i.safetensors; sleep 0.6; done'
+expect 64 'keep_remote' job badrule "$four" --keep_remote=newest:2
+expect 0 '' job all "$four"
+check "all are kept" bash -c '[ $(ls all/out/ckpt | wc -l) -eq 4 ]'
+expect 64 'keep_remote' "$jobferry" cleanup --checkpoints all/out
+expect 0 'to be deleted ckpt/m-1_2.safetensors' "$jobferry" cleanup --checkpoints --keep_remote=latest:2 all/out
+check "a dry run deletes nothing" bash -c '[ $(ls all/out/ckpt | wc -l) -eq 4 ]'
+expect 0 '"kind": ?"data"' "$jobferry" cleanup --checkpoints --keep_remote=latest:2 --json all/out
+expect 0 'deleted ckpt/m-1_1.safetensors' "$jobferry" cleanup --checkpoints --keep_remote=latest:2 --yes all/out
+check "the two newest are left" bash -c '[ "$(ls all/out/ckpt | tr "\n" " ")" = "m-1_3.safetensors m-1_4.safetensors " ]'
+check "and verify" verifies all
+expect 0 '' job keep "$four" --keep_remote=latest:1,best:acc:1
+check "a job keeps by the rule" bash -c '[ "$(ls keep/out/ckpt)" = m-1_4.safetensors ]'
+check "and it verifies" verifies keep
 finish

@@ -495,7 +495,7 @@ static void nested_folders_made_fast_are_found(void **state)
 static void many_files(struct scene *scene)
 {
     enum {
-        MANY = 3000
+        MANY = 10000
     };
     uint8_t body[10];
     uint8_t data[200];

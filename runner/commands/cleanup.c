@@ -2,6 +2,7 @@
  * cleanup.c - `jobferry cleanup URL`: what copies that died have left, listed, or with --abort
  * removed: uploads that were never completed, temporary files, journals.
  */
+#include "runner/commands/cleanup_checkpoints.h"
 #include "runner/commands/commands.h"
 #include "runner/json_line.h"
 
@@ -129,6 +130,9 @@ enum exit_code command_cleanup(struct app *app)
     if (app->arguments->positional_count != 1) {
         return app_fail(app, EXIT_USAGE, "cleanup takes one URL, not %zu words",
                         app->arguments->positional_count);
+    }
+    if (settings->checkpoints) {
+        return cleanup_checkpoints(app);
     }
     if (!parse_age(&age, settings->older_than)) {
         return app_fail(app, EXIT_USAGE,

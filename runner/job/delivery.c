@@ -220,6 +220,15 @@ static void on_sent(void *context, const struct storage_copied *copied)
     }
 }
 
+static bool has_all(const struct shipment *shipment)
+{
+    size_t there = 0;
+    for (size_t i = 0; i < shipment->unit->file_count; i++) {
+        there += shipment->list[i].is_there;
+    }
+    return there == shipment->unit->file_count;
+}
+
 static enum storage_code send_files(struct shipment *shipment, struct storage_error *err)
 {
     struct delivery *delivery = shipment->delivery;
@@ -407,6 +416,27 @@ static void refresh(struct delivery *delivery, const struct manifest *now)
     }
 }
 
+/* Deletes what --keep_remote does not keep. A failure is told, and tried again with the next. */
+static void retain(struct delivery *delivery)
+{
+    struct storage_error err = {0};
+    struct pointer best = {0};
+    if (delivery->retention.count == 0) {
+        return;
+    }
+    enum storage_code code = know_all(delivery, &err);
+    code = code ? code : remote_pointer(&delivery->remote, ".jobferry/best.json", &best, &err);
+    const struct retention_job job = {.remote = &delivery->remote,
+                                      .ledger = &delivery->ledger,
+                                      .run = delivery->run,
+                                      .pointed = {delivery->pointer.manifest, best.manifest}};
+    code = code ? code : retention_apply(&delivery->retention, &job, &err);
+    if (code) {
+        log_warn(delivery->log, "--keep_remote: %s",
+                 err.message[0] ? err.message : storage_code_text(code));
+    }
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static enum storage_code make_manifest(const struct shipment *shipment, struct manifest *manifest)
@@ -488,6 +518,9 @@ static enum storage_code publish(struct shipment *shipment, struct delivered *re
             refresh(delivery, &manifest);
         }
     }
+    if (!code) {
+        retain(delivery);
+    }
     manifest_release(&manifest);
     return code;
 }
@@ -507,7 +540,7 @@ enum storage_code deliver(struct delivery *delivery, struct unit *unit, struct d
     }
     if (!code) {
         *shipment = (struct shipment){.delivery = delivery, .unit = unit, .list = list};
-        code = send_files(shipment, err);
+        code = has_all(shipment) ? STORAGE_OK : send_files(shipment, err);
     }
     if (!code) {
         sum_up(shipment, result);

@@ -13,6 +13,7 @@
 #define RUNNER_DELIVERY_H
 
 #include "runner/job/ledger.h"
+#include "runner/job/retention.h"
 #include "runner/log.h"
 
 #include <stdatomic.h>
@@ -45,6 +46,7 @@ struct delivery {
     const atomic_bool *stop; /* ends what is being sent */
     const atomic_bool *lost; /* the lock is another's now: nothing may be published; or NULL */
     struct log *log;
+    struct retention retention; /* of this run's checkpoints; zeroed: all stay */
     struct ledger ledger;
     bool knows_all;                /* manifests of all runs are in the ledger */
     struct pointer began, pointer; /* when we began; as we moved it last, run "" before that */

@@ -223,19 +223,50 @@ static void take_file(struct ferry *ferry, const struct watch_file *file)
 /* ---- giving -----------------------------------------------------------------------------------
  */
 
+/* The units of which files are being written, or were refused. */
 struct pending {
-    struct ferry *ferry;
-    const struct gathering *gathering;
-    bool found;
+    const struct ferry *ferry;
+    char **keys;
+    size_t count, capacity;
+    bool failed; /* no memory: any may be */
 };
 
-static bool is_of_unit(void *context, const char *name)
+static bool note_unit(void *context, const char *name)
 {
     struct pending *pending = context;
     struct unit_name unit;
     naming_rule_read(&pending->ferry->rule, name, &unit);
-    pending->found = strcmp(unit.key, pending->gathering->name.key) == 0;
-    return !pending->found;
+    if (pending->count == pending->capacity) {
+        size_t capacity = pending->capacity ? 2 * pending->capacity : 16;
+        char **grown = realloc(pending->keys, capacity * sizeof(char *));
+        if (!grown) {
+            pending->failed = true;
+            return false;
+        }
+        pending->keys = grown;
+        pending->capacity = capacity;
+    }
+    pending->keys[pending->count] = strdup(unit.key);
+    pending->failed = !pending->keys[pending->count];
+    pending->count += !pending->failed;
+    return !pending->failed;
+}
+
+static bool is_pending(const struct pending *pending, const char *key)
+{
+    bool found = pending->failed;
+    for (size_t i = 0; !found && i < pending->count; i++) {
+        found = strcmp(pending->keys[i], key) == 0;
+    }
+    return found;
+}
+
+static void pending_release(struct pending *pending)
+{
+    for (size_t i = 0; i < pending->count; i++) {
+        free(pending->keys[i]);
+    }
+    free(pending->keys);
 }
 
 /* When a unit with fresh parts may be complete: at once, or at that clock_seconds. */
@@ -329,9 +360,10 @@ static bool is_cut_short(const struct ferry *ferry, const struct gathering *gath
 static double give_complete(struct ferry *ferry)
 {
     double next = clock_seconds() + IDLE_S;
+    struct pending pending = {.ferry = ferry};
+    watch_each_pending(ferry->watch, note_unit, &pending);
     for (size_t i = 0; i < ferry->count; i++) {
         struct gathering *gathering = &ferry->list[i];
-        struct pending pending = {.ferry = ferry, .gathering = gathering};
         if (!gathering->is_open) {
             continue;
         }
@@ -340,8 +372,7 @@ static double give_complete(struct ferry *ferry)
             next = fmin(next, at);
             continue;
         }
-        watch_each_pending(ferry->watch, is_of_unit, &pending);
-        if (pending.found) {
+        if (is_pending(&pending, gathering->name.key)) {
             continue; /* the watch tells when that one is done */
         }
         if (is_cut_short(ferry, gathering)) {
@@ -353,6 +384,7 @@ static double give_complete(struct ferry *ferry)
         }
         give(ferry, gathering);
     }
+    pending_release(&pending);
     return next;
 }
 

@@ -105,8 +105,6 @@ static void skip_oldest(struct publisher *publisher, size_t most)
             continue;
         }
         if (++waiting >= most) {
-            log_info(publisher->log, "%s is not published: newer ones go first",
-                     entry->result.name);
             settle(publisher, entry, PUBLICATION_SUPERSEDED);
         }
     }
@@ -254,6 +252,11 @@ struct publisher *publisher_new(const struct remote *remote, const char *run, ui
 void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost)
 {
     publisher->delivery.lost = lost;
+}
+
+void publisher_retain(struct publisher *publisher, const struct retention *retention)
+{
+    publisher->delivery.retention = *retention;
 }
 
 void publisher_distrust_pointer(struct publisher *publisher)
@@ -451,6 +454,10 @@ bool publisher_finish(struct publisher *publisher, double timeout_s)
     }
     pthread_mutex_unlock(&publisher->lock);
     pthread_join(publisher->thread, NULL);
+    if (publisher->skipped > 0) {
+        log_info(publisher->log, "%llu checkpoints were not published: newer ones went first",
+                 (unsigned long long)publisher->skipped);
+    }
     publisher->results = calloc(publisher->count + 1, sizeof *publisher->results);
     for (size_t i = 0; publisher->results && i < publisher->count; i++) {
         publisher->results[i] = publisher->entries[i].result;

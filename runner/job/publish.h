@@ -69,6 +69,10 @@ struct publication_unit {
 /* Nothing more is published once *lost is true. Before the first unit. */
 void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost);
 
+struct retention;
+/* Deletes in the store, after each checkpoint, what need not stay. Before the first unit. */
+void publisher_retain(struct publisher *publisher, const struct retention *retention);
+
 /* What the pointer names now failed to verify: anything may be newer. Before the first unit. */
 void publisher_distrust_pointer(struct publisher *publisher);
 

@@ -2,6 +2,7 @@
 #include "runner/job/job.h"
 #include "runner/job/lock.h"
 #include "runner/job/records.h"
+#include "runner/job/retention.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -104,6 +105,12 @@ static enum exit_code start_publisher(struct job *job)
     if (!job->publisher) {
         return app_fail(job->app, EXIT_BUG, "start the publisher: no memory");
     }
+    struct retention retention;
+    char message[512];
+    if (!retention_parse(&retention, job->settings->keep_remote, message, sizeof message)) {
+        return app_fail(job->app, EXIT_USAGE, "%s", message);
+    }
+    publisher_retain(job->publisher, &retention);
     publisher_watch_lock(job->publisher, lock_lost(job->lock));
     if (job->pointer_failed) {
         publisher_distrust_pointer(job->publisher);
