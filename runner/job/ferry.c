@@ -452,6 +452,7 @@ struct ferry *ferry_new(const struct ferry_options *options, struct publisher *p
                                            .filter = ferry->filter,
                                            .polls = options->polls,
                                            .skips_present = options->skips_present,
+                                           .present_from = options->present_from,
                                            .quiet_s = options->quiet_s};
     ferry->watch = ferry->filter ? watch_new(&watching, log) : NULL;
     ferry->started = ferry->watch && pthread_create(&ferry->thread, NULL, ferry_main, ferry) == 0;

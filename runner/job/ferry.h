@@ -24,6 +24,7 @@ struct ferry_options {
     const char *group_by;     /* --group_by; NULL: the default */
     bool polls;               /* no inotify */
     bool skips_present;       /* what lies there now is another job's: not published */
+    int64_t present_from;     /* so is what lies there now and is older (ns since 1970) */
     double quiet_s;           /* for tests; 0: watch.h's and the above */
 };
 

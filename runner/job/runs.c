@@ -131,6 +131,15 @@ int runs_save(const struct runs *runs)
     return result;
 }
 
+int64_t runs_started_ns(const char *run)
+{
+    struct tm parts = {0};
+    if (!strptime(run, "%Y%m%dT%H%M%SZ", &parts)) {
+        return 0;
+    }
+    return ((int64_t)timegm(&parts) + 1) * 1000000000;
+}
+
 void runs_name(char *out, size_t size)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";

@@ -48,6 +48,8 @@ struct run_record *runs_add(struct runs *runs, const struct run_record *record);
 /* Writes the file, whole and durably or not at all. Returns 0 or errno. */
 int runs_save(const struct runs *runs);
 
+/* When a run began, by its name, rounded up to the second: ns since 1970; 0: not a run's name. */
+int64_t runs_started_ns(const char *run);
 /* A new run's name: UTC time and six random characters, "20261124T081500Z-k3f9qa". */
 void runs_name(char *out, size_t size);
 

@@ -198,8 +198,10 @@ static enum exit_code start_ferry(struct job *job)
         .step_pattern = settings->step_pattern,
         .group_by = settings->group_by,
         .polls = strcmp(settings->watch, "poll") == 0,
-        /* Of a fresh run nothing can be there yet: what is, is another's. */
+        /* Of a fresh run nothing can be there yet: what is, is another's; and what is older than a
+           run that goes on. */
         .skips_present = job->attempt <= 1,
+        .present_from = runs_started_ns(job->run),
     };
     if (job->ferry) {
         ferry_writer(job->ferry, WATCH_WRITER_LIVES);

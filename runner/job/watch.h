@@ -49,7 +49,8 @@ struct watch_options {
     const struct storage_filter *filter; /* of names below it; borrowed */
     bool polls;                          /* no inotify */
     bool skips_present;                  /* what is there now is not given, until it changes */
-    double quiet_s;                      /* 0: 2 seconds */
+    int64_t present_from; /* nor what is there now and was last written before (ns since 1970) */
+    double quiet_s;       /* 0: 2 seconds */
     double look_s; /* between two looks through the folder; 0: 10 seconds, 1 without inotify */
 };
 

@@ -294,11 +294,10 @@ bool watch_tree_open(struct watch *watch)
         }
     }
     watch_look(watch);
-    if (watch->options.skips_present) {
-        for (size_t i = 0; i < watch->table_size; i++) {
-            if (watch->table[i]) {
-                watch->table[i]->is_settled = true;
-            }
+    for (size_t i = 0; i < watch->table_size; i++) {
+        if (watch->table[i]) {
+            watch->table[i]->is_settled = watch->options.skips_present ||
+                                          watch->table[i]->mtime_ns < watch->options.present_from;
         }
     }
     return true;
