@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/runner_banned.h"
@@ -238,21 +237,6 @@ static enum exit_code resume_named(struct job *job)
     return code ? code : run_begin(job);
 }
 
-/* When a run began, as its name says, "20261124T081500Z-k3f9qa"; nanoseconds since 1970. */
-static int64_t run_began_ns(const char *run)
-{
-    struct tm parts = {0};
-    int year = 0;
-    int month = 0;
-    if (sscanf(run, "%4d%2d%2dT%2d%2d%2dZ", &year, &month, &parts.tm_mday, &parts.tm_hour,
-               &parts.tm_min, &parts.tm_sec) != 6) {
-        return INT64_MAX;
-    }
-    parts.tm_year = year - 1900;
-    parts.tm_mon = month - 1;
-    return (int64_t)timegm(&parts) * 1000000000;
-}
-
 /* What lies here and is newer than what the store has. */
 static enum exit_code take_survivor(struct job *job, const char *run)
 {
@@ -265,7 +249,7 @@ static enum exit_code take_survivor(struct job *job, const char *run)
     if (!runs_find(&job->runs, run)) {
         return EXIT_DONE; /* the run was never here */
     }
-    if (!survivors_newest(&newest, &options, run_began_ns(run))) {
+    if (!survivors_newest(&newest, &options, runs_started_ns(run))) {
         return app_fail(job->app, EXIT_DISK, "look through %s: %s", job->ckpt_dir, strerror(errno));
     }
     bool is_newer = newest.epoch > command->resume_epoch ||

@@ -89,8 +89,7 @@ struct storage_filter *ferry_filter(const char *globs, char *message, size_t siz
 bool ferry_check(const struct ferry_options *options, char *message, size_t size)
 {
     struct naming_rule rule;
-    struct storage_filter *filter =
-        ferry_filter(options->globs, message, size);
+    struct storage_filter *filter = ferry_filter(options->globs, message, size);
     bool ok =
         filter && naming_rule_init(&rule, options->step_pattern, options->group_by, message, size);
     if (ok) {
@@ -446,8 +445,7 @@ struct ferry *ferry_new(const struct ferry_options *options, struct publisher *p
     ferry->publisher = publisher;
     ferry->log = log;
     ferry->quiet_s = options->quiet_s;
-    ferry->filter =
-        ferry_filter(options->globs, message, sizeof message);
+    ferry->filter = ferry_filter(options->globs, message, sizeof message);
     const struct watch_options watching = {.folder = options->folder,
                                            .filter = ferry->filter,
                                            .polls = options->polls,
