@@ -15,13 +15,12 @@ while read -r first second _; do
   gzip -dc "$page" | sed 's/\\-/-/g' >"$scratch/page"
   # shellcheck disable=SC2086 # two words
   "$jobferry" help ${name/-/ } | grep -oE '^ +(-., +)?--[a-z_]+' | grep -oE -e '--[a-z_]+' >"$scratch/options"
+  # shellcheck disable=SC2016 # awk's own
   check "it has each option" awk 'NR == FNR { page = page "\n" $0; next } !index(page, $0) { print; bad = 1 } END { exit bad }' \
     "$scratch/page" "$scratch/options"
 done <"$scratch/commands"
 for page in "$folder"/man1/*.gz; do
-  if command -v groff >/dev/null; then
-    gzip -dc "$page" | groff -man -Tutf8 -ww -z >"$scratch/warnings" 2>&1
-    check "${page##*/} renders without a warning" test ! -s "$scratch/warnings"
-  fi
+  gzip -dc "$page" | groff -man -Tutf8 -ww -z >"$scratch/warnings" 2>&1
+  check "${page##*/} renders without a warning" test ! -s "$scratch/warnings"
 done
 finish

@@ -32,10 +32,10 @@ struct command_job {
     uint64_t resume_epoch, resume_step;
 
     struct child child;
-    struct tee tee; /* of its output, while teeing */
-    bool teeing;    /* there is a log to put it into */
-    int events;     /* signals_listen's descriptor; -1 before */
-    uint64_t kills; /* of the control group for want of memory, before COMMAND was started */
+    struct tee tee;     /* of its output, while teeing */
+    bool teeing;        /* there is a log to put it into */
+    int events;         /* signals_listen's descriptor; -1 before */
+    uint64_t kills;     /* of the control group for want of memory, before COMMAND was started */
     const char *killed; /* why we sent it SIGKILL; NULL: we did not */
 };
 

@@ -86,9 +86,9 @@ struct http_response {
     bool etag_is_opaque;    /* encrypted with a key of KMS or the caller: the ETag is no MD5 */
     unsigned retry_after_s; /* Retry-After in seconds */
     char retry_at[40];      /* Retry-After as a date */
-    struct buf *described; /* the caller's, also over clear: what the object is said to be, see
-                              below; NULL: not kept */
-    bool is_untrusted;     /* no answer: the certificate was refused; trying again is useless */
+    struct buf *described;  /* the caller's, also over clear: what the object is said to be, see
+                               below; NULL: not kept */
+    bool is_untrusted;      /* no answer: the certificate was refused; trying again is useless */
 };
 
 void http_response_init(struct http_response *response);
