@@ -19,7 +19,8 @@ static const struct manifest_file *file_at(const struct ledger *ledger,
 static struct ledger_place *find_place(const struct ledger *ledger, const char *name)
 {
     size_t at = storage_crc32(0, name, strlen(name)) & (ledger->table_size - 1);
-    while (ledger->table[at].record && strcmp(file_at(ledger, &ledger->table[at])->name, name)) {
+    while (ledger->table[at].record &&
+           strcmp(file_at(ledger, &ledger->table[at])->name, name) != 0) {
         at = (at + 1) & (ledger->table_size - 1);
     }
     return &ledger->table[at];

@@ -224,6 +224,8 @@ enum storage_code remote_move_latest(const struct remote *remote, const struct p
     enum {
         TRIES = 4
     };
+    struct storage_error own;
+    err = err ? err : &own;
     char key[STORAGE_PATH_MAX];
     char tag[STORAGE_ETAG_MAX + 1];
     json_t *root = make_pointer(pointer);
