@@ -337,6 +337,8 @@ struct model_progress {
     double epoch_loss;        /* mean of the epoch's steps so far */
     double epoch_seconds;     /* since the epoch (or the resume inside it) began */
     double images_per_second; /* over those */
+    double learning_rate;     /* of the step just done */
+    bool *request_stop;       /* set it, and the training ends here as after its last step */
 };
 
 typedef enum model_code model_callback_fn(void *context, const struct model_progress *progress,
@@ -363,6 +365,10 @@ struct model_checkpointing {
     int64_t save_checkpoint_seconds;       /* 0: off; ignored while steps > 0 */
     int64_t keep_checkpoint_max;           /* files; 0: off */
     int64_t keep_checkpoint_per_n_minutes; /* 0: off; ignored while max > 0 */
+    /* format and crc_check by their names; weights_only is saved_network: the network alone, and no
+       state of ours, so that nothing resumes from it. */
+    struct model_saving saving;
+    bool async_save; /* on a thread of its own, from a copy */
     /* Told of each file once it is durable (the graph's too, state NULL); from the training thread.
      */
     void (*on_saved)(void *context, const char *path, const struct model_state *state);
@@ -374,15 +380,31 @@ struct model_checkpointing {
     }
 
 /*
- * ModelCheckpoint: saves `<prefix>-<epoch>_<step>.ckpt` and, once, `<prefix>-graph.meta`; evicts
- * after the new file is durable, exact prefix match only. Values that MindSpore refuses, and those
- * under which nothing is ever saved, are MODEL_ARGUMENT. Free with model_checkpointer_free after
- * the training.
+ * ModelCheckpoint: saves `<prefix>-<epoch>_<step>.ckpt` (or .safetensors) and, once,
+ * `<prefix>-graph.meta`; evicts after the new file is durable, exact prefix match only. Values that
+ * MindSpore refuses, and those under which nothing is ever saved, are MODEL_ARGUMENT. Free with
+ * model_checkpointer_free after the training.
  */
 enum model_code model_checkpointer_new(struct model_callback *callback,
                                        const struct model_checkpointing *options,
                                        struct model_error *err);
 void model_checkpointer_free(struct model_callback *callback);
+
+/*
+ * To be called when model_train has returned, however: waits for an async save under way, tells
+ * on_saved of it, and says how it went.
+ */
+enum model_code model_checkpointer_finish(struct model_callback *callback, struct model_error *err);
+
+/*
+ * exception_save: what a training that ended with an error at `state` leaves, as
+ * "<prefix>-<epoch>_<step>_breakpoint.ckpt". Weights that are not finite are not saved:
+ * MODEL_DIVERGED. path (size bytes) gets the file's name.
+ */
+enum model_code model_checkpointer_breakpoint(struct model_callback *callback,
+                                              const struct model *model,
+                                              const struct model_state *state, char *path,
+                                              size_t size, struct model_error *err);
 
 /* Whether a file of this name is taken for a checkpoint: it ends in .ckpt or .safetensors. */
 bool model_is_checkpoint_name(const char *name);
@@ -403,6 +425,46 @@ enum model_code model_loss_monitor_new(struct model_callback *callback, uint64_t
                                        model_print_fn *print, void *context,
                                        struct model_error *err);
 void model_loss_monitor_free(struct model_callback *callback);
+
+/*
+ * TimeMonitor: hands MindSpore's line, "Train epoch time: 812.345 ms, per step time: 0.433 ms", to
+ * print at each epoch's end. Nothing to free.
+ */
+struct model_time_monitor {
+    model_print_fn *print;
+    void *context;
+};
+void model_time_monitor_init(struct model_callback *callback, struct model_time_monitor *monitor);
+
+/*
+ * Summary: writes TensorBoard's event files into folder: loss, learning rate and images/s at the
+ * first step and every collect_freq-th; what model_summary_evaluated is given after an evaluation
+ * (accuracy, loss, histograms of weights and gradients, a picture of the first predictions of
+ * dataset). Free with model_summary_free. MODEL_ARGUMENT, MODEL_DISK.
+ */
+struct model_metrics;
+enum model_code model_summary_new(struct model_callback *callback, const char *folder,
+                                  uint64_t collect_freq, struct model_error *err);
+enum model_code model_summary_evaluated(struct model_callback *callback, struct model *model,
+                                        const struct model_dataset *dataset,
+                                        const struct model_state *state,
+                                        const struct model_metrics *metrics,
+                                        struct model_error *err);
+void model_summary_free(struct model_callback *callback);
+
+/*
+ * EarlyStopping over a value of each epoch. update says whether patience is used up, and whether
+ * the value is the best so far.
+ */
+struct model_early_stopping {
+    bool larger_is_better;
+    double min_delta;
+    uint64_t patience; /* epochs without a better value; 0: never stop */
+    double best;       /* these two are init's and update's */
+    uint64_t wait;
+};
+void model_early_stopping_init(struct model_early_stopping *watch);
+bool model_early_stopping_update(struct model_early_stopping *watch, double value, bool *is_best);
 
 /* The shortest decimal text that reads back as the same double, as Python's repr; size >= 32. */
 void model_format_double(char *out, size_t size, double value);

@@ -115,7 +115,20 @@ struct settings {
     int64_t save_checkpoint_seconds;
     int64_t keep_checkpoint_max;
     int64_t keep_checkpoint_per_n_minutes;
+    const char *integrated_save;
+    bool async_save;
+    bool saved_network;
+    const char *append_info;
+    bool exception_save;
+    const char *format;
     int64_t per_print_times; /* -1: once an epoch */
+    bool time_monitor;
+    const char *summary_dir;
+    uint64_t collect_freq; /* steps */
+    const char *monitor;
+    uint64_t patience; /* epochs */
+    double min_delta;
+    bool save_best;
     const char *resume;
     const char *init_from;
     bool allow_change;

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -373,6 +374,137 @@ static void test_left_temporaries_go(void **state)
     assert_folder(".lenet_1-1_1.ckpt.aB3dE6.tmp lenet-1_1.ckpt lenet-graph.meta ");
 }
 
+/* ---- async, formats, what an error leaves --------------------------------------------------- */
+
+static void test_async_saves_the_same_files(void **state)
+{
+    (void)state;
+    struct saves saves;
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    options.keep_checkpoint_max = 2;
+    options.async_save = true;
+    train(options, 0, 5, 1.0, &saves);
+    assert_string_equal(saves.list, "lenet-graph.meta lenet-1_1.ckpt lenet-1_2.ckpt lenet-1_3.ckpt "
+                                    "lenet-1_4.ckpt lenet-1_5.ckpt ");
+    assert_folder("lenet-1_4.ckpt lenet-1_5.ckpt lenet-graph.meta ");
+}
+
+static size_t read_file(const char *name, char *data, size_t size)
+{
+    char path[320];
+    path_of(path, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t length = fread(data, 1, size, file);
+    fclose(file);
+    return length;
+}
+
+/* What is written is what the model was at the step, not what it is when the thread comes to it. */
+static void test_async_saves_a_copy(void **state)
+{
+    (void)state;
+    static char plain[1 << 20];
+    static char async[1 << 20];
+    struct model_callback callback;
+    struct model_error err = {0};
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    struct model_progress progress = progress_at(1);
+    options.folder = folder;
+    for (int i = 0; i < 2; i++) {
+        options.async_save = i == 1;
+        assert_int_equal(model_checkpointer_new(&callback, &options, &err), MODEL_OK);
+        assert_int_equal(callback.step_end(callback.context, &progress, &err), MODEL_OK);
+        float weight = model->weights[0];
+        model->weights[0] += 1.0f;
+        assert_int_equal(model_checkpointer_finish(&callback, &err), MODEL_OK);
+        model->weights[0] = weight;
+        model_checkpointer_free(&callback);
+        size_t size = read_file("lenet-1_1.ckpt", i ? async : plain, sizeof plain);
+        assert_true(size > 494155);
+    }
+    assert_memory_equal(plain, async, sizeof plain);
+}
+
+static void test_an_async_error_ends_the_training(void **state)
+{
+    (void)state;
+    struct model_callback callback;
+    struct model_error err = {0};
+    struct saves saves = {.all_there = true};
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    char path[320];
+    options.folder = folder;
+    options.async_save = true;
+    options.on_saved = note_save;
+    options.context = &saves;
+    path_of(path, "lenet-1_2.ckpt");
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(model_checkpointer_new(&callback, &options, &err), MODEL_OK);
+    struct model_progress progress = progress_at(1);
+    assert_int_equal(callback.step_end(callback.context, &progress, &err), MODEL_OK);
+    progress = progress_at(2);
+    assert_int_equal(callback.step_end(callback.context, &progress, &err), MODEL_OK);
+    progress = progress_at(3);
+    assert_int_equal(callback.step_end(callback.context, &progress, &err), MODEL_DISK);
+    assert_non_null(strstr(err.message, path));
+    model_checkpointer_free(&callback);
+    assert_string_equal(saves.list, "lenet-graph.meta lenet-1_1.ckpt ");
+    assert_folder("lenet-1_1.ckpt lenet-1_2.ckpt lenet-graph.meta ");
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_safetensors_have_their_own_name(void **state)
+{
+    (void)state;
+    struct saves saves;
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    options.saving.format = MODEL_FORMAT_SAFETENSORS;
+    options.keep_checkpoint_max = 2;
+    touch("lenet-1_9.ckpt", 10.0); /* of another format: not counted, not evicted */
+    train(options, 0, 3, 1.0, &saves);
+    assert_folder("lenet-1_2.safetensors lenet-1_3.safetensors lenet-1_9.ckpt lenet-graph.meta ");
+}
+
+static void test_weights_alone_carry_no_state(void **state)
+{
+    (void)state;
+    struct saves saves;
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    struct model_checkpoint *checkpoint = NULL;
+    struct model_state found;
+    char path[320];
+    options.saving.weights_only = true;
+    options.saving.crc_check = true;
+    train(options, 0, 1, 1.0, &saves);
+    path_of(path, "lenet-1_1.ckpt");
+    assert_int_equal(model_checkpoint_read(&checkpoint, path, NULL), MODEL_OK);
+    model_checkpoint_state(checkpoint, &found);
+    assert_false(found.present);
+    model_checkpoint_free(checkpoint);
+}
+
+static void test_what_an_error_leaves(void **state)
+{
+    (void)state;
+    struct model_callback callback;
+    struct model_error err = {0};
+    struct model_checkpointing options = MODEL_CHECKPOINTING_INIT;
+    const struct model_state at = progress_at(7).state;
+    char path[320];
+    options.folder = folder;
+    assert_int_equal(model_checkpointer_new(&callback, &options, &err), MODEL_OK);
+    assert_int_equal(model_checkpointer_breakpoint(&callback, model, &at, path, sizeof path, &err),
+                     MODEL_OK);
+    assert_folder("lenet-1_7_breakpoint.ckpt ");
+    float weight = model->weights[3];
+    model->weights[3] = NAN;
+    assert_int_equal(model_checkpointer_breakpoint(&callback, model, &at, path, sizeof path, &err),
+                     MODEL_DIVERGED);
+    model->weights[3] = weight;
+    model_checkpointer_free(&callback);
+}
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 static void test_a_save_that_fails_evicts_nothing(void **state)
@@ -419,6 +551,10 @@ static void test_settings_that_cannot_be_are_refused(void **state)
         {{.prefix = "a/b", .save_checkpoint_steps = 1}, "must not contain '/'"},
         {{.prefix = NULL, .save_checkpoint_steps = 1}, "must not contain '/'"},
         {{.prefix = long_prefix, .save_checkpoint_steps = 1}, "bytes at most"},
+        {{.prefix = "p",
+          .save_checkpoint_steps = 1,
+          .saving = {.format = MODEL_FORMAT_SAFETENSORS, .crc_check = true}},
+         "crc_check is of the ckpt format"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct model_callback callback;
@@ -554,6 +690,12 @@ int main(void)
         IN_A_FOLDER(test_minutes_keep_the_oldest_of_each_window),
         IN_A_FOLDER(test_saves_far_apart_are_all_kept),
         IN_A_FOLDER(test_left_temporaries_go),
+        IN_A_FOLDER(test_async_saves_the_same_files),
+        IN_A_FOLDER(test_async_saves_a_copy),
+        IN_A_FOLDER(test_an_async_error_ends_the_training),
+        IN_A_FOLDER(test_safetensors_have_their_own_name),
+        IN_A_FOLDER(test_weights_alone_carry_no_state),
+        IN_A_FOLDER(test_what_an_error_leaves),
         IN_A_FOLDER(test_a_save_that_fails_evicts_nothing),
         IN_A_FOLDER(test_settings_that_cannot_be_are_refused),
         IN_A_FOLDER(test_the_folder_is_made_with_its_parents),

@@ -110,12 +110,81 @@ static void a_failing_callback_ends_the_training(void **state)
     assert_string_equal(traces[0].text, "abegin a1.1 b1.1 a1.2 ");
 }
 
+static enum model_code request_stop(void *context, const struct model_progress *progress,
+                                    struct model_error *err)
+{
+    (void)context;
+    (void)err;
+    *progress->request_stop = progress->state.epoch == 2;
+    return MODEL_OK;
+}
+
+/* Unlike a stop from outside it is a good end, and the state says where. */
+static void a_callback_may_end_the_training(void **state)
+{
+    (void)state;
+    struct model *model = training_quick_model(1);
+    const struct model_callback callback = {.epoch_end = request_stop};
+    struct model_training training = {.epochs = 5, .callbacks = &callback, .callback_count = 1};
+    struct model_state end;
+    assert_int_equal(model_train(model, training_images, &training, &end, NULL), MODEL_OK);
+    assert_int_equal(end.epoch, 2);
+    assert_int_equal(end.step, TRAINING_STEPS);
+    model_free(model);
+}
+
+/* Values of epochs, and what is made of them: b a better one, . none, s the stop. */
+static void early_stopping_is_mindspores(void **state)
+{
+    (void)state;
+    static const struct {
+        struct model_early_stopping watch;
+        double values[8];
+        const char *expected;
+    } cases[] = {
+        {{.patience = 2}, {5, 4, 4, 3, 3, 3.5}, "bb.b.s"},
+        {{.patience = 2, .min_delta = 1}, {5, 4, 3.5, 3}, "b.b."},
+        {{.patience = 1, .larger_is_better = true}, {0.5, 0.6, 0.6}, "bbs"},
+        {{.patience = 0}, {1, 2, 3, 0}, "b..b"},
+        {{.patience = 3}, {1, (double)NAN, (double)NAN, (double)NAN}, "b..s"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model_early_stopping watch = cases[i].watch;
+        model_early_stopping_init(&watch);
+        for (size_t k = 0; cases[i].expected[k]; k++) {
+            bool is_best = false;
+            bool stop = model_early_stopping_update(&watch, cases[i].values[k], &is_best);
+            assert_int_equal(stop ? 's' : is_best ? 'b' : '.', cases[i].expected[k]);
+        }
+    }
+}
+
+static void keep_line(void *context, const char *line)
+{
+    snprintf(context, 128, "%s", line);
+}
+
+static void time_monitor_tells_of_an_epoch(void **state)
+{
+    (void)state;
+    char line[128] = "";
+    struct model_time_monitor monitor = {.print = keep_line, .context = line};
+    struct model_callback callback;
+    const struct model_progress progress = {.epoch_seconds = 0.5, .state = {.steps_per_epoch = 4}};
+    model_time_monitor_init(&callback, &monitor);
+    assert_int_equal(callback.epoch_end(callback.context, &progress, NULL), MODEL_OK);
+    assert_string_equal(line, "Train epoch time: 500.000 ms, per step time: 125.000 ms");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(callbacks_come_in_order),
         cmocka_unit_test(a_stop_still_calls_end),
         cmocka_unit_test(a_failing_callback_ends_the_training),
+        cmocka_unit_test(a_callback_may_end_the_training),
+        cmocka_unit_test(early_stopping_is_mindspores),
+        cmocka_unit_test(time_monitor_tells_of_an_epoch),
     };
     return cmocka_run_group_tests(tests, training_set_up, training_tear_down);
 }

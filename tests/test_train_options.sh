@@ -46,6 +46,16 @@ done <<'END'
 --keep_checkpoint_max=-1|--keep_checkpoint_max takes a whole number
 --keep_checkpoint_per_n_minutes=-1|--keep_checkpoint_per_n_minutes takes a whole number
 --per_print_times=-2|--per_print_times takes a whole number
+--format=onnx|--format takes one of ckpt\|safetensors, not 'onnx'
+--format=safetensors --crc_check|--format=safetensors goes with neither --crc_check nor --exception_save
+--format=safetensors --exception_save|--format=safetensors goes with neither
+--append_info=epoch_num,loss|--append_info knows epoch_num and step_num, not 'loss'
+--integrated_save=maybe|--integrated_save takes one of 0\|1, not 'maybe'
+--async_save=process|--async_save is a switch
+--monitor=f1|--monitor takes one of eval_loss\|acc\|loss, not 'f1'
+--patience=-1|--patience takes a whole number from 0
+--min_delta=-1|--min_delta takes a number from 0
+--collect_freq=0|--collect_freq takes a whole number from 1
 --epochs=0|--epochs takes a whole number from 1
 END
 # Alone each is fine; together they are not. The data have been read by then.
@@ -100,4 +110,50 @@ expect 78 'the state of adam, and the optimizer is momentum' train whole3 --resu
 expect 0 'learning rate 0.001, from the checkpoint' train whole3 --resume=always --optimizer=adam --epochs=1
 expect 0 'learning rate 0.00103[0-9]* by a schedule, from the checkpoint' train whole4 --resume=always --epochs=1
 expect 0 'learning rate 0.125, as --lr says' train whole1 --resume=always --epochs=1 --lr=0.125
+
+# ---- how it saves: what MindSpore ignores in silence is said --------------------------------------
+expect 0 'warning: --save_checkpoint_seconds is ignored' train said --epochs=1 --save_checkpoint_seconds=5
+expect 0 'warning: --keep_checkpoint_per_n_minutes is ignored' train said --epochs=1 --keep_checkpoint_per_n_minutes=5
+expect 0 'are both 0: one checkpoint is kept' train said --epochs=1 --keep_checkpoint_max=0
+expect 0 'on one device no tensor is split' train said --epochs=1 --integrated_save=0 --append_info=step_num,epoch_num
+expect 0 'nothing can be resumed from them' train weights --epochs=1 --saved_network
+expect 0 '8 tensors|conv1.weight' "$jobferry" ckpt show weights/ckpt/lenet-1_10.ckpt
+check "weights alone" test -z "$("$jobferry" ckpt show weights/ckpt/lenet-1_10.ckpt | grep moments)"
+expect 0 '^Metrics' "$jobferry" eval --data_url=digits --checkpoint=weights/ckpt/lenet-1_10.ckpt
+expect 0 'continuing|Metrics' train tensors --epochs=1 --format=safetensors
+check "a safetensors file" test -s tensors/ckpt/lenet-1_10.safetensors
+check "and no other" absent tensors/ckpt/lenet-1_10.ckpt
+expect 0 'extends tensors/ckpt/lenet-1_10.safetensors' train tensors --epochs=1 --format=safetensors --resume=always
+check "it goes on under its own prefix" test -s tensors/ckpt/lenet_1-1_10.safetensors
+expect 0 '^Metrics' train sum --epochs=1 --crc_check
+check "MindSpore's sum is behind it" test "$(tail -c 17 sum/ckpt/lenet-1_10.ckpt | head -c 7)" = crc_num
+expect 0 '^Metrics' train async --epochs=3 --async_save --save_checkpoint_steps=1 --use_nesterov --weight_decay=0.001 --loss_scale=64
+check "five are kept" test "$(find async/ckpt -name '*.ckpt' | wc -l)" -eq 5
+check "async or not, the same weights" \
+  test "$(weights_sum async/ckpt/lenet-3_10.ckpt)" = "$(weights_sum whole1/ckpt/lenet-3_10.ckpt)"
+expect 81 'saved .*lenet-1_[0-9]*_breakpoint.ckpt|a weight is not finite' train left --lr=1e30 --exception_save --epochs=1
+
+# The folder goes away in mid-training: one line, 73. (Root writes to read-only folders too.)
+gone() {
+  train gone --epochs=2000 --save_checkpoint_steps=10 "$@" >gone.log 2>&1 &
+  local pid=$!
+  for _ in $(seq 1 600); do
+    grep -q 'saved .*lenet-2_' gone.log && break
+    sleep 0.05
+  done
+  mv gone/ckpt gone/away
+  wait "$pid"
+}
+expect 73 '' gone
+check "the newest that was good is named" grep -q 'the last good checkpoint is .*gone/ckpt/lenet-' gone.log
+rm -rf gone
+expect 73 '' gone --async_save
+
+# ---- watching -------------------------------------------------------------------------------------
+expect 0 'Train epoch time: [0-9.]+ ms, per step time' train watched --epochs=1 --time_monitor --summary_dir=events --collect_freq=5
+check "an event file" test -n "$(find events -name 'events.out.tfevents.*')"
+expect 0 'early stopping, loss was best at' train early --epochs=50 --lr=0 --monitor=loss --patience=2 --min_delta=0.01 --save_best
+check "it ended after the third epoch" test -s early/ckpt/lenet-3_10.ckpt
+check "and not later" absent early/ckpt/lenet-4_10.ckpt
+expect 0 'verified by jobferry' "$jobferry" ckpt verify early/ckpt/lenet-best.ckpt
 finish

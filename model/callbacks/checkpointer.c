@@ -4,7 +4,8 @@
  * The rules are MindSpore 1.0's (train/callback/_checkpoint.py), made safe in three places: a file
  * is evicted after the new one is durable, never before; only "<prefix>-<epoch>_<step>.ckpt" is
  * ours, where 1.0 would also take lenet_1-… for lenet; and settings under which nothing would ever
- * be saved are refused.
+ * be saved are refused. With async_save a file is told of, and others evicted for it, at the first
+ * step after it is durable.
  *
  * Steps are counted within the run, and a continued run starts from a checkpoint, so it goes on
  * saving at the steps at which it would have saved had it not been interrupted.
@@ -23,8 +24,10 @@
 #include <unistd.h>
 
 #include "model/base/atomic_file.h"
+#include "model/callbacks/async_writer.h"
 #include "model/checkpoint/graph_meta.h"
 #include "model/model_error.h"
+#include "model/training/lenet.h"
 
 #include "model/model_banned.h"
 
@@ -43,6 +46,11 @@ struct checkpointer {
     uint64_t saved_step; /* of the run, at the last save */
     double saved_at;     /* steady clock, at the last save or the construction */
     bool graph_written;
+    const char *suffix;          /* of the format */
+    struct async_writer *writer; /* NULL: saves are not asynchronous */
+    char saving[NAME_SIZE];      /* of the save that is not finished: its name, */
+    struct model_state saving_state;
+    double since_last_save; /* and how long the one before lay back */
 };
 
 /* One file of ours in the folder. */
@@ -82,15 +90,16 @@ void checkpointer_set_clock(struct model_callback *callback, const struct checkp
 /* ---- files of ours ------------------------------------------------------------------------- */
 
 /* Whether name is "<prefix>-<epoch>_<step>.ckpt"; fills epoch and step. */
-static bool parse_name(const char *name, const char *prefix, uint64_t *epoch, uint64_t *step)
+static bool parse_name(const struct checkpointer *self, const char *name, uint64_t *epoch,
+                       uint64_t *step)
 {
-    size_t length = strlen(prefix);
-    if (strncmp(name, prefix, length) != 0 || name[length] != '-') {
+    size_t length = strlen(self->prefix);
+    if (strncmp(name, self->prefix, length) != 0 || name[length] != '-') {
         return false;
     }
     const char *at = name + length + 1;
     uint64_t *const numbers[] = {epoch, step};
-    static const char *const ends[] = {"_", ".ckpt"};
+    const char *const ends[] = {"_", self->suffix};
     for (size_t i = 0; i < 2; i++) {
         size_t digits = strspn(at, "0123456789");
         if (digits == 0 || digits > 19 || strncmp(at + digits, ends[i], strlen(ends[i])) != 0) {
@@ -115,13 +124,13 @@ static bool is_older(const struct kept_file *a, const struct kept_file *b)
 }
 
 /* The next file of ours in an open folder; false at its end. */
-static bool next_file(DIR *directory, const char *prefix, struct kept_file *file)
+static bool next_file(const struct checkpointer *self, DIR *directory, struct kept_file *file)
 {
     struct dirent *entry = NULL;
     while ((entry = readdir(directory))) {
         struct stat status;
         if (strlen(entry->d_name) < sizeof file->name &&
-            parse_name(entry->d_name, prefix, &file->epoch, &file->step) &&
+            parse_name(self, entry->d_name, &file->epoch, &file->step) &&
             fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(status.st_mode)) {
             memcpy(file->name, entry->d_name, strlen(entry->d_name) + 1);
@@ -143,7 +152,7 @@ static size_t find_oldest(const struct checkpointer *self, DIR *directory, const
     struct kept_file file;
     double now = self->clock.wall(self->clock.context);
     rewinddir(directory);
-    while (next_file(directory, self->prefix, &file)) {
+    while (next_file(self, directory, &file)) {
         double age = now - (double)file.modified.tv_sec - (double)file.modified.tv_nsec * 1e-9;
         if (strcmp(file.name, except) == 0 || age >= max_age) {
             continue;
@@ -180,7 +189,7 @@ static void evict_in_window(const struct checkpointer *self, DIR *directory, con
     struct kept_file file;
     double now = self->clock.wall(self->clock.context);
     rewinddir(directory);
-    while (next_file(directory, self->prefix, &file)) {
+    while (next_file(self, directory, &file)) {
         double age = now - (double)file.modified.tv_sec - (double)file.modified.tv_nsec * 1e-9;
         if (age < window && strcmp(file.name, saved) != 0 && strcmp(file.name, keep.name) != 0) {
             unlinkat(dirfd(directory), file.name, 0);
@@ -245,28 +254,59 @@ static enum model_code make_path(const struct checkpointer *self, const char *na
     return MODEL_OK;
 }
 
+/* The file self->saving is durable: it is told of, and makes others superfluous. */
+static void finish_save(struct checkpointer *self)
+{
+    char path[PATH_SIZE];
+    if (self->options.on_saved && make_path(self, self->saving, path, NULL) == MODEL_OK) {
+        self->options.on_saved(self->options.context, path, &self->saving_state);
+    }
+    evict(self, self->saving, self->since_last_save);
+    self->saving[0] = '\0';
+}
+
+/* Fetches what the writer has done; with wait, also what it has yet to do. */
+static enum model_code take_async(struct checkpointer *self, bool wait, struct model_error *err)
+{
+    enum model_code code = MODEL_OK;
+    if (self->writer && async_writer_take(self->writer, wait, &code, err) && code == MODEL_OK) {
+        finish_save(self);
+    }
+    return code;
+}
+
 static enum model_code save(struct checkpointer *self, const struct model_progress *progress,
                             struct model_error *err)
 {
-    char name[NAME_SIZE];
     char path[PATH_SIZE];
-    snprintf(name, sizeof name, "%s-%" PRIu64 "_%" PRIu64 ".ckpt", self->prefix,
-             progress->state.epoch, progress->state.step);
-    enum model_code code = make_path(self, name, path, err);
-    if (code == MODEL_OK) {
-        code = model_save(progress->model, &progress->state, path, err);
+    enum model_code code = take_async(self, true, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    snprintf(self->saving, sizeof self->saving, "%s-%" PRIu64 "_%" PRIu64 "%s", self->prefix,
+             progress->state.epoch, progress->state.step, self->suffix);
+    self->saving_state = progress->state;
+    code = make_path(self, self->saving, path, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    const struct model_saving *saving = &self->options.saving;
+    const struct model_state *state = saving->weights_only ? NULL : &progress->state;
+    if (self->writer) {
+        async_writer_put(self->writer, progress->model, state, saving, path);
+    } else {
+        code = model_save_as(progress->model, state, saving, path, err);
     }
     if (code != MODEL_OK) {
         return code;
     }
     double now = self->clock.steady(self->clock.context);
-    double since_last_save = now - self->saved_at;
+    self->since_last_save = now - self->saved_at;
     self->saved_at = now;
     self->saved_step = step_of_run(progress);
-    if (self->options.on_saved) {
-        self->options.on_saved(self->options.context, path, &progress->state);
+    if (!self->writer) {
+        finish_save(self);
     }
-    evict(self, name, since_last_save);
     return MODEL_OK;
 }
 
@@ -320,6 +360,10 @@ static enum model_code on_step_end(void *context, const struct model_progress *p
             return code;
         }
     }
+    enum model_code code = take_async(self, false, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
     return is_due(self, step_of_run(progress)) ? save(self, progress, err) : MODEL_OK;
 }
 
@@ -327,7 +371,33 @@ static enum model_code on_end(void *context, const struct model_progress *progre
                               struct model_error *err)
 {
     struct checkpointer *self = context;
-    return step_of_run(progress) != self->saved_step ? save(self, progress, err) : MODEL_OK;
+    enum model_code code =
+        step_of_run(progress) != self->saved_step ? save(self, progress, err) : MODEL_OK;
+    return code == MODEL_OK ? take_async(self, true, err) : code;
+}
+
+enum model_code model_checkpointer_finish(struct model_callback *callback, struct model_error *err)
+{
+    return callback->context ? take_async(callback->context, true, err) : MODEL_OK;
+}
+
+enum model_code model_checkpointer_breakpoint(struct model_callback *callback,
+                                              const struct model *model,
+                                              const struct model_state *state, char *path,
+                                              size_t size, struct model_error *err)
+{
+    const struct checkpointer *self = callback->context;
+    for (size_t i = 0; i < LENET_PARAMETERS; i++) {
+        if (!isfinite(model->weights[i])) {
+            return model_fail(err, MODEL_DIVERGED, "save what is left: a weight is not finite");
+        }
+    }
+    int length = snprintf(path, size, "%s/%s-%" PRIu64 "_%" PRIu64 "_breakpoint%s", self->folder,
+                          self->prefix, state->epoch, state->step, self->suffix);
+    if (length < 0 || (size_t)length >= size) {
+        return model_fail(err, MODEL_DISK, "save what is left: the path of its folder is too long");
+    }
+    return model_save_as(model, state, &self->options.saving, path, err);
 }
 
 /* ---- construction -------------------------------------------------------------------------- */
@@ -366,6 +436,10 @@ static enum model_code check(struct model_checkpointing *options, struct model_e
     if (!options->folder || !options->folder[0]) {
         return model_fail(err, MODEL_ARGUMENT, "the checkpoints' folder has no name");
     }
+    if (options->saving.format == MODEL_FORMAT_SAFETENSORS && options->saving.crc_check) {
+        return model_fail(err, MODEL_ARGUMENT,
+                          "crc_check is of the ckpt format: MindSpore refuses it with safetensors");
+    }
     if (options->keep_checkpoint_max == 0 && options->keep_checkpoint_per_n_minutes == 0) {
         options->keep_checkpoint_max = 1;
     }
@@ -392,10 +466,18 @@ enum model_code model_checkpointer_new(struct model_callback *callback,
     snprintf(self->folder, sizeof self->folder, "%s", checked.folder);
     snprintf(self->prefix, sizeof self->prefix, "%s", checked.prefix);
     self->options = checked;
+    self->suffix = checked.saving.format == MODEL_FORMAT_SAFETENSORS ? ".safetensors" : ".ckpt";
     self->options.folder = self->folder;
     self->options.prefix = self->prefix;
     self->clock = (struct checkpointer_clock){.steady = steady_seconds, .wall = wall_seconds};
     self->saved_at = steady_seconds(NULL);
+    if (checked.async_save) {
+        code = async_writer_new(&self->writer, err);
+        if (code != MODEL_OK) {
+            free(self);
+            return code;
+        }
+    }
     *callback = (struct model_callback){
         .begin = on_begin, .step_end = on_step_end, .end = on_end, .context = self};
     return MODEL_OK;
@@ -403,6 +485,10 @@ enum model_code model_checkpointer_new(struct model_callback *callback,
 
 void model_checkpointer_free(struct model_callback *callback)
 {
-    free(callback->context);
+    struct checkpointer *self = callback->context;
+    if (self) {
+        async_writer_free(self->writer);
+    }
+    free(self);
     *callback = (struct model_callback){0};
 }

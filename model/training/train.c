@@ -30,6 +30,7 @@ struct training {
     uint64_t epoch_steps; /* steps done since the epoch, or the resume inside it, began */
     double epoch_losses;  /* their sum */
     struct timespec epoch_began;
+    bool stop_requested; /* by a callback */
 };
 
 static double seconds_since(const struct timespec *then)
@@ -127,6 +128,7 @@ static enum model_code take_step(struct training *training, struct model_error *
     struct model_state before = *state;
     const uint32_t *samples = next_samples(training);
     advance(training);
+    training->progress.learning_rate = (double)model_learning_rate(training->model);
     float loss;
     if (!blocks_train(training->model, training->dataset, samples, state->batch_size, &loss)) {
         model_fail(err, MODEL_DIVERGED, "training, epoch %" PRIu64 " step %" PRIu64 ": %s",
@@ -207,7 +209,8 @@ static enum model_code run(struct training *training, struct model_error *err)
     const atomic_bool *stop = training->options->stop;
     bool is_stopped = false;
     enum model_code code = call(training, HOOK_BEGIN, err);
-    while (code == MODEL_OK && !is_stopped && !is_complete(&training->progress)) {
+    while (code == MODEL_OK && !is_stopped && !training->stop_requested &&
+           !is_complete(&training->progress)) {
         code = take_step(training, err);
         is_stopped = stop && atomic_load(stop) && !is_complete(&training->progress);
     }
@@ -234,6 +237,7 @@ enum model_code model_train(struct model *model, const struct model_dataset *dat
     }
     struct training training = {.model = model, .dataset = dataset, .options = options};
     training.progress.model = model;
+    training.progress.request_stop = &training.stop_requested;
     training.progress.epochs = options->epochs;
     training.progress.state = first_state(model, dataset, &options->start);
     clock_gettime(CLOCK_MONOTONIC, &training.epoch_began);

@@ -1,4 +1,5 @@
 /* builtin.c - the built-in trainer's options and data. */
+#include "runner/job/saving.h"
 #include "runner/job/trainer.h"
 
 #include <stdio.h>
@@ -80,10 +81,9 @@ enum exit_code builtin_check(struct job *job)
         return app_fail(app, EXIT_USAGE, "--ckpt_name must be a plain file name prefix, not '%s'",
                         settings->ckpt_name);
     }
-    if (settings->save_checkpoint_steps == 0 && settings->save_checkpoint_seconds == 0) {
-        return app_fail(app, EXIT_USAGE,
-                        "--save_checkpoint_steps=0 without --save_checkpoint_seconds: no "
-                        "checkpoint would ever be saved");
+    enum exit_code code = saving_check(app);
+    if (code) {
+        return code;
     }
     if (arguments->unknown_count > 0) {
         log_unknown(app);

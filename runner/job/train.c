@@ -1,5 +1,7 @@
 /* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
+#include "runner/job/improvement.h"
 #include "runner/job/lock.h"
+#include "runner/job/saving.h"
 #include "runner/job/trainer.h"
 
 #include <math.h>
@@ -14,7 +16,10 @@ struct watch {
     char pending[JOB_PATH_MAX]; /* saved at an epoch's last step, waits for its evaluation */
     struct model_state pending_state;
     struct model_metrics metrics;
-    bool evaluated; /* metrics are of the newest epoch */
+    bool evaluated;          /* metrics are of the newest epoch */
+    uint64_t evaluated_step; /* cumulative, at that epoch's end */
+    struct improvement improvement;
+    struct model_callback *summary; /* NULL: none */
 };
 
 static void publish(struct watch *watch, const char *path, const struct model_state *state,
@@ -38,6 +43,10 @@ static void on_saved(void *context, const char *path, const struct model_state *
     snprintf(job->newest, sizeof job->newest, "%s", path);
     log_info(&job->app->log, "saved %s", path);
     if (state->step == state->steps_per_epoch && job->test_set) {
+        if (state->cumulative_step == watch->evaluated_step) { /* an async save, told of late */
+            publish(watch, path, state, watch->metrics.accuracy, watch->metrics.loss);
+            return;
+        }
         snprintf(watch->pending, sizeof watch->pending, "%s", path);
         watch->pending_state = *state;
         return;
@@ -69,6 +78,7 @@ static enum model_code on_epoch_end(void *context, const struct model_progress *
             return code;
         }
         watch->evaluated = true;
+        watch->evaluated_step = progress->state.cumulative_step;
     }
     report_epoch(job->report, progress->state.epoch, progress->epoch_loss, watch->metrics.accuracy,
                  progress->epoch_seconds, progress->images_per_second);
@@ -84,7 +94,14 @@ static enum model_code on_epoch_end(void *context, const struct model_progress *
                 watch->metrics.loss);
         watch->pending[0] = '\0';
     }
-    return MODEL_OK;
+    if (watch->summary && job->test_set) {
+        enum model_code code = model_summary_evaluated(watch->summary, job->model, job->test_set,
+                                                       &progress->state, &watch->metrics, err);
+        if (code) {
+            return code;
+        }
+    }
+    return improvement_note(&watch->improvement, job, progress, &watch->metrics, err);
 }
 
 static void print_line(void *context, const char *line)
@@ -98,14 +115,16 @@ enum exit_code builtin_stop(struct job *job)
     char path[JOB_PATH_MAX];
     char name[PREFIX_MAX + 64];
     struct model_error err;
-    snprintf(name, sizeof name, "%s-%llu_%llu.ckpt", job->prefix,
-             (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
+    snprintf(name, sizeof name, "%s-%llu_%llu.%s", job->prefix, (unsigned long long)job->end.epoch,
+             (unsigned long long)job->end.step, job->settings->format);
     if (!storage_join(path, sizeof path, job->ckpt_dir, name)) {
         return app_fail(job->app, EXIT_BUG, "save %s: the path is too long", name);
     }
     if (job->end.step > 0 && strcmp(path, job->newest) != 0 &&
         job->end.cumulative_step > job->start.cumulative_step) {
-        if (model_save(job->model, &job->end, path, &err)) {
+        const struct model_checkpointing options = saving_options(job->settings, 1);
+        if (model_save_as(job->model, options.saving.weights_only ? NULL : &job->end,
+                          &options.saving, path, &err)) {
             return app_fail_model(job->app, &err);
         }
         snprintf(job->newest, sizeof job->newest, "%s", path);
@@ -150,29 +169,36 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
     return EXIT_DONE;
 }
 
+/* --exception_save: beside the error that ends the training, which is told after it. */
+static void save_breakpoint(struct job *job, struct model_callback *checkpointer)
+{
+    char path[JOB_PATH_MAX];
+    struct model_error err;
+    if (model_checkpointer_breakpoint(checkpointer, job->model, &job->end, path, sizeof path,
+                                      &err)) {
+        log_warn(&job->app->log, "--exception_save: %s", err.message);
+        return;
+    }
+    log_info(&job->app->log, "saved %s", path);
+}
+
 enum exit_code builtin_run(struct job *job)
 {
     const struct settings *settings = job->settings;
     struct watch watch = {.job = job};
     struct model_error err = {0};
-    struct model_callback callbacks[3] = {{0}};
+    struct model_callback callbacks[5] = {{0}}; /* saves, loss, the job's, time, summary */
     int64_t steps_per_epoch = (int64_t)(model_dataset_size(job->train_set) / settings->batch_size);
     if (steps_per_epoch == 0) {
         return app_fail(job->app, EXIT_USAGE, "--batch_size=%llu is more than the %zu images",
                         (unsigned long long)settings->batch_size,
                         model_dataset_size(job->train_set));
     }
-    struct model_checkpointing saving = {
-        .folder = job->ckpt_dir,
-        .prefix = job->prefix,
-        .save_checkpoint_steps =
-            settings->save_checkpoint_steps < 0 ? steps_per_epoch : settings->save_checkpoint_steps,
-        .save_checkpoint_seconds = settings->save_checkpoint_seconds,
-        .keep_checkpoint_max = settings->keep_checkpoint_max,
-        .keep_checkpoint_per_n_minutes = settings->keep_checkpoint_per_n_minutes,
-        .on_saved = on_saved,
-        .context = &watch,
-    };
+    struct model_checkpointing saving = saving_options(settings, steps_per_epoch);
+    saving.folder = job->ckpt_dir;
+    saving.prefix = job->prefix;
+    saving.on_saved = on_saved;
+    saving.context = &watch;
     uint64_t print_times = settings->per_print_times < 0 ? (uint64_t)steps_per_epoch
                                                          : (uint64_t)settings->per_print_times;
     enum exit_code result = EXIT_DONE;
@@ -180,12 +206,22 @@ enum exit_code builtin_run(struct job *job)
     if (!code) {
         code = model_loss_monitor_new(&callbacks[1], print_times, print_line, &job->app->log, &err);
     }
+    if (!code && settings->summary_dir) {
+        code =
+            model_summary_new(&callbacks[4], settings->summary_dir, settings->collect_freq, &err);
+        watch.summary = &callbacks[4];
+    }
     if (code) {
         result = app_fail_model(job->app, &err);
         goto done;
     }
     callbacks[2] = (struct model_callback){
         .step_end = on_step_end, .epoch_end = on_epoch_end, .context = &watch};
+    struct model_time_monitor times = {.print = print_line, .context = &job->app->log};
+    if (settings->time_monitor) {
+        model_time_monitor_init(&callbacks[3], &times);
+    }
+    improvement_init(&watch.improvement, settings);
     struct model_training training = {
         .start = job->start,
         .epochs = settings->epochs,
@@ -194,9 +230,19 @@ enum exit_code builtin_run(struct job *job)
         .stop = job->app->stop,
     };
     code = model_train(job->model, job->train_set, &training, &job->end, &err);
+    struct model_error own = {0};
+    enum model_code saved = model_checkpointer_finish(&callbacks[0], &own);
+    if (saved && (!code || code == MODEL_STOPPED)) {
+        code = saved;
+        err = own;
+    }
+    if (code && code != MODEL_STOPPED && settings->exception_save) {
+        save_breakpoint(job, &callbacks[0]);
+    }
     result = after_training(job, &watch, code, &err);
 done:
     model_checkpointer_free(&callbacks[0]);
     model_loss_monitor_free(&callbacks[1]);
+    model_summary_free(&callbacks[4]);
     return result;
 }
