@@ -12,7 +12,7 @@
 #   pointer    latest.json names a manifest, and that only files with its sizes and sums
 #   loss       it goes on from the newest checkpoint of the folder (COMMAND's from the last but one at
 #              least: its format proves nothing), or of the pointer where the folder is gone
-#   weights    the end has the bytes of an undisturbed run, unless that was whole before it died
+#   weights    the end has the bytes of an undisturbed run
 #   codes      are those of the table
 #
 # Prints a line a round and a tally; ends with 1 when something did not hold.
@@ -74,9 +74,9 @@ job() {
 now_ms() { date +%s%3N; }
 pause_ms() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 # What the end has: the weights, or the chain's last state.
-result() { # FOLDER TRAINER
+result() { # FOLDER TRAINER [PREFIX]
   if [ "$2" = builtin ]; then
-    head -c 494155 "$1/ckpt/lenet-${epochs}_10.ckpt" 2>/dev/null | sha256sum | cut -d ' ' -f 1
+    head -c 494155 "$1/ckpt/${3:-lenet}-${epochs}_10.ckpt" 2>/dev/null | sha256sum | cut -d ' ' -f 1
   else
     cat "$1/ckpt/model-$((steps / 20 + 1))_$steps.state" 2>/dev/null
   fi
@@ -205,15 +205,14 @@ round() { # NUMBER
   [ "$again" -eq 0 ] || verdict="$verdict,AGAIN $again"
   local resumed whole=whole_$trainer
   resumed=$(resumed_step "$trainer" second)
-  if grep -q '^Metrics: \|^done ' first && grep -q 'starts fresh' second; then
-    # It was whole before it died, and the next start began a new run: what it left is in the store.
-    mkdir -p stored/ckpt
-    direct cp -r "s3://out/$name/ckpt" stored/ckpt >/dev/null 2>&1
-    [ "$(result stored "$trainer")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
-  else
+  # A run that was whole before it died is not gone on from: the next start begins a new one.
+  local prefix end=20
+  prefix=$(sed -n 's/.*starts fresh, checkpoints \(.*\)-….*/\1/p' second)
+  [ "$trainer" = command ] && end=$((steps - every))
+  if ! grep -q 'starts fresh' second || [ "${must:-0}" -lt "$end" ]; then
     [ "$resumed" -ge "${must:-0}" ] || verdict="$verdict,LOSS $resumed of $must"
-    [ "$(result job "$trainer")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
   fi
+  [ "$(result job "$trainer" "$prefix")" = "${!whole}" ] || verdict="$verdict,WEIGHTS"
   check_pointer "$name" >/dev/null || verdict="$verdict,POINTER"
   grep -q 'Sanitizer\|runtime error:' first second && verdict="$verdict,SANITIZER"
   printf '%4d %-8s %-10s %-8s %-5s after %5d ms: %3d, %s\n' "$1" "$trainer" "$kill" "$trouble" "$fold" "$moment" "$code" "$verdict"
