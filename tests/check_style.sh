@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, lint and size: clang-format, shellcheck; files of at most 650 lines, lists of 850.
+# Format, lint and size: clang-format, shellcheck; files of at most 650 lines, lists of 1,000.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -11,7 +11,7 @@ for file in "${sources[@]}" "${scripts[@]}"; do
   lines=$(wc -l <"$file")
   ceiling=650
   case $file in # a face that is installed as one file; the one table of options
-    storage/storage.h | model/model.h | runner/option_table.c) ceiling=850 ;;
+    storage/storage.h | model/model.h | runner/option_table.c) ceiling=1000 ;;
   esac
   if [ "$lines" -gt "$ceiling" ]; then
     echo "$file has $lines lines: one idea a file"

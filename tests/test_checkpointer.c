@@ -1,4 +1,4 @@
-/* test_checkpointer.c - when ModelCheckpoint saves, what it names and evicts, the prefix rule. */
+/* test_checkpointer.c - when ModelCheckpoint saves, what it names and evicts. */
 #include "model/callbacks/checkpointer.h"
 #include "model/model.h"
 #include "model/training/lenet.h"
@@ -620,57 +620,6 @@ static void test_the_graph_is_the_same_text_every_time(void **state)
     assert_non_null(strstr(first, "\nparameter fc1.weight Float32 120,400\n"));
 }
 
-/* ---- the prefix rule ------------------------------------------------------------------------ */
-
-static void test_the_prefix_rule(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *prefix;
-        const char *names[4];
-        const char *expected;
-    } cases[] = {
-        {"lenet", {NULL}, "lenet"},
-        {"lenet", {"lenet-graph.meta"}, "lenet"},
-        {"lenet", {"lenet-2_1875.ckpt"}, "lenet_1"},
-        {"lenet", {"lenet-2_1875.ckpt", "lenet_1-2_1875.ckpt"}, "lenet_2"},
-        {"lenet", {"lenet_7-2_1875.ckpt"}, "lenet_8"},
-        {"lenet", {"lenet_9-1_1.ckpt", "lenet_10-1_1.ckpt", "lenet-1_1.ckpt"}, "lenet_11"},
-        {"lenet", {"lenet5-1_1.ckpt"}, "lenet"}, /* the one digit behind the prefix is skipped */
-        {"lenet", {"lenet57-1_1.ckpt"}, "lenet_8"},
-        {"lenet", {"lenetX-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenetX7-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet\xc3\xa4-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet.12-1_1.ckpt"}, "lenet_13"},
-        {"lenet", {"lenet_1x-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet_-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet_12.ckpt"}, "lenet"}, /* no '-' */
-        {"lenet", {"lenet.ckpt"}, "lenet"},
-        {"lenet", {"lenet-1_1.ckpt.tmp"}, "lenet"},
-        {"lenet", {"lenet-1_1_breakpoint.ckpt"}, "lenet"},
-        {"lenet", {"alenet-1_1.ckpt", "Lenet-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet_0-1_1.ckpt"}, "lenet_1"},
-        {"lenet", {"lenet_007-1_1.ckpt"}, "lenet_8"},
-        {"lenet", {"lenet_99999999999999999999-1_1.ckpt"}, "lenet"},
-        {"lenet", {"lenet_999999999999999999-1_1.ckpt"}, "lenet_1000000000000000000"},
-        {"lenet_1", {"lenet_1-1_1.ckpt"}, "lenet_1_1"},
-        {"lenet_1", {"lenet_10-1_1.ckpt"}, "lenet_1"},
-        {"", {"-1_1.ckpt"}, "_1"},
-        {"", {".ckpt", "..ckpt"}, ""},
-        {"x.ckpt", {"x.ckpt"}, "x.ckpt"}, /* an IndexError in MindSpore */
-        {".a", {".a-1.ckpt"}, ".a_1"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char out[64];
-        size_t count = 0;
-        while (count < 4 && cases[i].names[count]) {
-            count++;
-        }
-        model_free_prefix(out, sizeof out, cases[i].prefix, cases[i].names, count);
-        assert_string_equal(out, cases[i].expected);
-    }
-}
-
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -700,7 +649,6 @@ int main(void)
         IN_A_FOLDER(test_settings_that_cannot_be_are_refused),
         IN_A_FOLDER(test_the_folder_is_made_with_its_parents),
         IN_A_FOLDER(test_the_graph_is_the_same_text_every_time),
-        cmocka_unit_test(test_the_prefix_rule),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -13,7 +13,7 @@ unset data_url train_url DLS_DATA_URL DLS_TRAIN_URL
 
 # A namespace of its own: as root, as a user who may, or by sudo.
 space=()
-for try in 'unshare' 'unshare -Ur' 'sudo -n -E unshare'; do
+for try in 'unshare' 'unshare --propagation unchanged' 'unshare -Ur' 'sudo -n -E unshare'; do
   read -ra words <<<"$try"
   if "${words[@]}" -pf --mount-proc true 2>/dev/null; then
     space=("${words[@]}" -pf --mount-proc)

@@ -9,6 +9,7 @@ jobferry=$1
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$scratch" || exit 1
+export LC_ALL=C.UTF-8 # names are compared in it
 export HOME=$scratch XDG_STATE_HOME=$scratch/state
 mkdir data && echo x >data/x
 
@@ -118,7 +119,6 @@ check "and that" test -s globs/out/ckpt/w.weights
 mkdir -p stray/ckpt && cp a.safetensors stray/ckpt/other-9_9.safetensors
 expect 3 '' job stray 'cat "$A" >m-1_1.safetensors; exit 3'
 check "another's left-overs are not published" unpublished stray other-9_9.safetensors
-sleep 1.5 # a run's name tells its second
 cp b.safetensors stray/ckpt/m-1_2.safetensors
 expect 0 'goes on from .*m-1_2' job stray 'exit 0'
 check "nor by the next attempt" unpublished stray other-9_9.safetensors

@@ -108,11 +108,11 @@ static enum model_code add_picture(struct summary *summary, struct model *model,
     size_t count = model_dataset_size(dataset) < PICTURES ? model_dataset_size(dataset) : PICTURES;
     enum model_code code = model_predict(model, dataset, 0, count, logits[0], err);
     for (size_t i = 0; i < count && code == MODEL_OK; i++) {
-        uint8_t best = 0;
-        for (uint8_t c = 1; c < MODEL_CLASSES; c++) {
+        size_t best = 0;
+        for (size_t c = 1; c < MODEL_CLASSES; c++) {
             best = logits[i][c] > logits[i][best] ? c : best;
         }
-        predictions[i] = best;
+        predictions[i] = (uint8_t)best;
     }
     if (code == MODEL_OK) {
         code = model_draw_predictions(summary->picture, dataset, 0, count, predictions, err);

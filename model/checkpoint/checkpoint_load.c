@@ -201,11 +201,12 @@ struct loading {
     float *rates;
 };
 
-static void want_scalar(struct loading *loading, const char *name, float *target)
+static struct wanted *want_scalar(struct loading *loading, const char *name)
 {
     struct wanted *scalar = &loading->wanted[loading->count++];
-    *scalar = (struct wanted){.target = target, .count = 1};
+    *scalar = (struct wanted){.count = 1};
     snprintf(scalar->name, sizeof scalar->name, "%s", name);
+    return scalar;
 }
 
 static void want_optimizer(struct loading *loading, const struct model *model,
@@ -220,11 +221,11 @@ static void want_optimizer(struct loading *loading, const struct model *model,
     }
     loading->scalars = loading->count;
     for (size_t i = 0; i < 2 && entries->scalars[i]; i++) {
-        want_scalar(loading, entries->scalars[i], &loading->values[i]);
+        want_scalar(loading, entries->scalars[i])->target = &loading->values[i];
     }
     /* A schedule is as long as the file says; [1] is one number in MindSpore's other spelling. */
     const struct model_tensor *rate = checkpoint_find(checkpoint, "learning_rate");
-    want_scalar(loading, "learning_rate", NULL);
+    want_scalar(loading, "learning_rate");
     if (rate && rate->rank == 1 && rate->dims[0] > 1) {
         struct wanted *wanted = &loading->wanted[loading->count - 1];
         loading->rate_count = rate->dims[0];

@@ -249,7 +249,7 @@ static enum exit_code take_survivor(struct job *job, const char *run)
     if (!runs_find(&job->runs, run)) {
         return EXIT_DONE; /* the run was never here */
     }
-    if (!survivors_newest(&newest, &options, runs_started_ns(run))) {
+    if (!survivors_newest(&newest, &options, runs_started_ns(&job->runs, run))) {
         return app_fail(job->app, EXIT_DISK, "look through %s: %s", job->ckpt_dir, strerror(errno));
     }
     bool is_newer = newest.epoch > command->resume_epoch ||

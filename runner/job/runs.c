@@ -28,6 +28,7 @@ static bool record_read(struct run_record *record, const json_t *object)
     take_text(record->prefix, sizeof record->prefix, object, "prefix");
     take_text(record->train_url, sizeof record->train_url, object, "train_url");
     record->attempt = (uint64_t)json_integer_value(json_object_get(object, "attempt"));
+    record->started_ns = json_integer_value(json_object_get(object, "started_ns"));
     record->finished = json_is_true(json_object_get(object, "finished"));
     return record->run[0] && record->prefix[0];
 }
@@ -91,7 +92,11 @@ struct run_record *runs_add(struct runs *runs, const struct run_record *record)
         memmove(runs->list, runs->list + 1, (RUNS_MAX - 1) * sizeof *runs->list);
         runs->count--;
     }
+    /* Linux stamps files by its coarse clock, which may lag the fine one by a tick. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
     runs->list[runs->count] = *record;
+    runs->list[runs->count].started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     return &runs->list[runs->count++];
 }
 
@@ -116,9 +121,10 @@ int runs_save(const struct runs *runs)
     for (size_t i = 0; i < runs->count; i++) {
         const struct run_record *record = &runs->list[i];
         json_array_append_new(
-            list, json_pack("{ss so so sI sb}", "run", record->run, "prefix",
+            list, json_pack("{ss so so sI sI sb}", "run", record->run, "prefix",
                             json_text(record->prefix), "train_url", json_text(record->train_url),
-                            "attempt", (json_int_t)record->attempt, "finished", record->finished));
+                            "attempt", (json_int_t)record->attempt, "started_ns",
+                            (json_int_t)record->started_ns, "finished", record->finished));
     }
     json_t *root = json_pack("{si so}", "version", 1, "runs", list);
     char *text = json_dumps(root, JSON_INDENT(1));
@@ -131,13 +137,17 @@ int runs_save(const struct runs *runs)
     return result;
 }
 
-int64_t runs_started_ns(const char *run)
+int64_t runs_started_ns(const struct runs *runs, const char *run)
 {
     struct tm parts = {0};
+    const struct run_record *record = runs_find(runs, run);
+    if (record && record->started_ns > 0) {
+        return record->started_ns;
+    }
     if (!strptime(run, "%Y%m%dT%H%M%SZ", &parts)) {
         return 0;
     }
-    return ((int64_t)timegm(&parts) + 1) * 1000000000;
+    return (int64_t)timegm(&parts) * 1000000000;
 }
 
 void runs_name(char *out, size_t size)

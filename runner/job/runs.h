@@ -23,6 +23,7 @@ struct run_record {
     char prefix[PREFIX_MAX + 1]; /* of its checkpoint files */
     char train_url[1200];        /* "" for `train` */
     uint64_t attempt;            /* starts of this run so far */
+    int64_t started_ns;          /* when it was recorded here, ns since 1970 */
     bool finished;
 };
 
@@ -43,13 +44,16 @@ void runs_release(struct runs *runs);
 struct run_record *runs_find(const struct runs *runs, const char *run);
 /* The newest record with this train_url, or NULL. */
 struct run_record *runs_newest(const struct runs *runs, const char *train_url);
-/* Adds a record (the oldest goes when there are RUNS_MAX); NULL without memory. */
+/* Adds a record as of now (the oldest goes when there are RUNS_MAX); NULL without memory. */
 struct run_record *runs_add(struct runs *runs, const struct run_record *record);
 /* Writes the file, whole and durably or not at all. Returns 0 or errno. */
 int runs_save(const struct runs *runs);
 
-/* When a run began, by its name, rounded up to the second: ns since 1970; 0: not a run's name. */
-int64_t runs_started_ns(const char *run);
+/*
+ * When a run began in this folder, ns since 1970, by the clock that files get their times from. Of
+ * a run that is not recorded here its name tells the second; 0: not a run's name.
+ */
+int64_t runs_started_ns(const struct runs *runs, const char *run);
 /* A new run's name: UTC time and six random characters, "20261124T081500Z-k3f9qa". */
 void runs_name(char *out, size_t size);
 

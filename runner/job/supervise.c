@@ -201,7 +201,7 @@ static enum exit_code start_ferry(struct job *job)
         /* Of a fresh run nothing can be there yet: what is, is another's; and what is older than a
            run that goes on. */
         .skips_present = job->attempt <= 1,
-        .present_from = runs_started_ns(job->run),
+        .present_from = runs_started_ns(&job->runs, job->run),
     };
     if (job->ferry) {
         ferry_writer(job->ferry, WATCH_WRITER_LIVES);
