@@ -81,6 +81,7 @@ static enum exit_code record_run(struct job *job)
     copy_text(fresh.train_url, sizeof fresh.train_url, job->train_text);
     struct run_record *record = runs_find(&job->runs, job->run);
     if (record) {
+        fresh.started_ns = record->started_ns;
         *record = fresh;
     } else if (!runs_add(&job->runs, &fresh)) {
         return app_fail(job->app, EXIT_BUG, "record the run: no memory");
