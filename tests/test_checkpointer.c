@@ -595,12 +595,7 @@ static void test_the_folder_is_made_with_its_parents(void **state)
 
 static size_t read_graph(char *text, size_t size)
 {
-    char path[320];
-    path_of(path, "lenet-graph.meta");
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    size_t length = fread(text, 1, size - 1, file);
-    fclose(file);
+    size_t length = read_file("lenet-graph.meta", text, size - 1);
     text[length] = '\0';
     return length;
 }
