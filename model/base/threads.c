@@ -135,19 +135,23 @@ static void wait_until_idle(struct workers *workers)
     pthread_mutex_unlock(&workers->mutex);
 }
 
-/* Starts worker i with every signal blocked. Returns the error number of pthread_create. */
+int thread_start(pthread_t *thread, void *(*work)(void *context), void *context)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(thread, NULL, work, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
 static int start_worker(struct workers *workers, unsigned i)
 {
     struct worker *worker = &workers->each[i];
     worker->workers = workers;
     worker->number = i + 1;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
+    return thread_start(&worker->thread, worker_main, worker);
 }
 
 enum model_code workers_new(struct workers **out, unsigned count, struct model_error *err)

@@ -16,9 +16,14 @@
 
 #include "model/model.h"
 
+#include <pthread.h>
+
 enum {
     WORKERS_MAX = 256
 };
+
+/* Starts a thread with every signal blocked. Returns the error number of pthread_create. */
+int thread_start(pthread_t *thread, void *(*work)(void *context), void *context);
 
 struct workers;
 

@@ -2,10 +2,10 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/base/threads.h"
 #include "model/model_error.h"
 #include "model/training/lenet.h"
 
@@ -70,12 +70,7 @@ enum model_code async_writer_new(struct async_writer **out, struct model_error *
     }
     pthread_mutex_init(&writer->lock, NULL);
     pthread_cond_init(&writer->changed, NULL);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&writer->thread, NULL, work, writer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failure = thread_start(&writer->thread, work, writer);
     if (failure) {
         pthread_cond_destroy(&writer->changed);
         pthread_mutex_destroy(&writer->lock);
