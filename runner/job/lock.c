@@ -1,5 +1,7 @@
 #include "runner/job/lock.h"
 
+#include "runner/job/processes.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -65,18 +67,11 @@ static uint64_t pid_namespace(void)
     return stat("/proc/self/ns/pid", &status) == 0 ? (uint64_t)status.st_ino : 0;
 }
 
-/* When a process began, in ticks since boot (proc(5), stat's field 22); 0: there is none. */
+/* When a process began, in ticks since boot; 0: there is none. */
 static uint64_t start_of(pid_t pid)
 {
-    char path[64];
-    char line[1024];
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    read_line(path, line, sizeof line);
-    const char *at = strrchr(line, ')'); /* the name may hold anything */
-    for (int field = 2; at && field < 22; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    return at ? strtoull(at + 1, NULL, 10) : 0;
+    struct process process;
+    return process_read(&process, pid) ? process.start_time : 0;
 }
 
 static bool is_dead(const json_t *lock)

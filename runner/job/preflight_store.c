@@ -1,9 +1,9 @@
 /* preflight_store.c - the checks that ask the stores. */
 #include "runner/job/preflight_internal.h"
 
-#include <errno.h>
+#include "runner/job/lock.h"
+
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,33 +214,6 @@ enum exit_code preflight_clock(struct preflight *preflight)
 
 /* ---- lock ------------------------------------------------------------------------------------ */
 
-static bool reads_same(const char *path, const char *text)
-{
-    char line[128] = "";
-    FILE *file = fopen(path, "re");
-    if (file) {
-        if (!fgets(line, sizeof line, file)) {
-            line[0] = '\0';
-        }
-        fclose(file);
-    }
-    line[strcspn(line, "\n")] = '\0';
-    return text && line[0] && strcmp(line, text) == 0;
-}
-
-/* Whether the lock is of a process of this host and boot that is no more. */
-static bool is_of_the_dead(const json_t *lock)
-{
-    char host[256] = "";
-    const char *named = json_string_value(json_object_get(lock, "host"));
-    const char *boot = json_string_value(json_object_get(lock, "boot_id"));
-    json_int_t pid = json_integer_value(json_object_get(lock, "pid"));
-    gethostname(host, sizeof host - 1);
-    return named && strcmp(named, host) == 0 &&
-           reads_same("/proc/sys/kernel/random/boot_id", boot) && pid > 0 &&
-           kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-}
-
 /* Seconds since the lock was last written, by the store's own clock. */
 static double lock_age(const struct place *train, const struct storage_info *info)
 {
@@ -269,6 +242,7 @@ enum exit_code preflight_lock(struct preflight *preflight)
         code = storage_stat(train->store, key, &info, &err);
     }
     json_t *lock = code ? NULL : json_loadb(text, size, 0, NULL);
+    bool is_dead = !code && lock_is_of_the_dead(text, size);
     free(text);
     enum exit_code result = EXIT_DONE;
     const char *run = json_string_value(json_object_get(lock, "run"));
@@ -276,7 +250,7 @@ enum exit_code preflight_lock(struct preflight *preflight)
     snprintf(preflight->note, sizeof preflight->note, "nobody else runs here");
     if (code && code != STORAGE_NOT_FOUND) {
         result = preflight_fail_storage(preflight, &err, "");
-    } else if (run && (is_of_the_dead(lock) || lock_age(train, &info) > (double)lease)) {
+    } else if (run && (is_dead || lock_age(train, &info) > (double)lease)) {
         snprintf(preflight->note, sizeof preflight->note,
                  "run %.64s was here and left its lock: the next takes it over", run);
     } else if (run) {

@@ -83,11 +83,25 @@ bool manifest_copy(struct manifest *to, const struct manifest *from)
 
 /* ---- JSON objects in the store --------------------------------------------------------------- */
 
-/* Parses one JSON object of ours; *root is the caller's. */
-static enum storage_code parse_json(const char *key, const char *data, size_t size, json_t **root,
-                                    struct storage_error *err)
+enum storage_code remote_json(const struct remote *remote, const char *name, json_t **root,
+                              struct storage_error *err)
 {
-    *root = json_loadb(data, size, 0, NULL);
+    char key[STORAGE_PATH_MAX];
+    char *data = NULL;
+    size_t size = 0;
+    *root = NULL;
+    remote_key(remote, key, name);
+    enum storage_code code = storage_get(remote->store, key, REMOTE_JSON_MAX, &data, &size, err);
+    if (!code) {
+        *root = json_loadb(data, size, 0, NULL);
+    }
+    free(data);
+    return code;
+}
+
+/* Whether it is one of ours; if not it is freed and *root NULL. */
+static enum storage_code check_version(const char *key, json_t **root, struct storage_error *err)
+{
     if (json_is_object(*root) && number_of(*root, "version") == 1) {
         return STORAGE_OK;
     }
@@ -101,21 +115,14 @@ static enum storage_code parse_json(const char *key, const char *data, size_t si
     return STORAGE_INTEGRITY;
 }
 
-/* Gets and parses one JSON object; *root is the caller's. */
+/* Gets one JSON object of ours; *root is the caller's. */
 static enum storage_code get_json(const struct remote *remote, const char *name, json_t **root,
                                   struct storage_error *err)
 {
     char key[STORAGE_PATH_MAX];
-    char *data = NULL;
-    size_t size = 0;
-    *root = NULL;
     remote_key(remote, key, name);
-    enum storage_code code = storage_get(remote->store, key, REMOTE_JSON_MAX, &data, &size, err);
-    if (!code) {
-        code = parse_json(key, data, size, root, err);
-    }
-    free(data);
-    return code;
+    enum storage_code code = remote_json(remote, name, root, err);
+    return code ? code : check_version(key, root, err);
 }
 
 static enum storage_code put_json(const struct remote *remote, const char *name, json_t *root,
@@ -198,7 +205,8 @@ static enum storage_code look_at_latest(const struct remote *remote, const char 
         return STORAGE_OK;
     }
     if (!code) {
-        code = parse_json(key, data, size, &root, err);
+        root = json_loadb(data, size, 0, NULL);
+        code = check_version(key, &root, err);
     }
     if (!code) {
         read_pointer(now, root);

@@ -11,6 +11,8 @@
 #include "model/model.h"
 #include "storage/storage.h"
 
+#include <jansson.h>
+
 enum {
     MANIFEST_FILES_MAX = 20000,
     MANIFESTS_MAX = 100000,             /* of one train_url */
@@ -61,6 +63,13 @@ struct remote {
 
 /* The whole key of a name under train_url; out holds STORAGE_PATH_MAX. */
 void remote_key(const struct remote *remote, char *out, const char *name);
+
+/*
+ * Gets a small JSON object by its name under train_url; *root is the caller's, NULL when what is
+ * there is no JSON.
+ */
+enum storage_code remote_json(const struct remote *remote, const char *name, json_t **root,
+                              struct storage_error *err);
 
 /* Reads the pointer. Absent: STORAGE_OK with run "". Not ours or damaged: STORAGE_INTEGRITY. */
 enum storage_code remote_latest(const struct remote *remote, struct pointer *pointer,

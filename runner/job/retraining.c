@@ -62,16 +62,7 @@ enum exit_code retraining_can_judge(struct job *job)
 static enum storage_code get_json(const struct remote *remote, const char *name, json_t **object,
                                   struct storage_error *err)
 {
-    char key[STORAGE_PATH_MAX];
-    char *text = NULL;
-    size_t size = 0;
-    *object = NULL;
-    remote_key(remote, key, name);
-    enum storage_code code = storage_get(remote->store, key, REMOTE_JSON_MAX, &text, &size, err);
-    if (!code) {
-        *object = json_loadb(text, size, 0, NULL);
-    }
-    free(text);
+    enum storage_code code = remote_json(remote, name, object, err);
     return code == STORAGE_NOT_FOUND ? STORAGE_OK : code;
 }
 
@@ -313,17 +304,6 @@ enum exit_code retraining_judge(struct job *job)
 
 /* ---- where to begin -------------------------------------------------------------------------- */
 
-static bool ends_with(const char *name, const char *end)
-{
-    size_t length = strlen(name);
-    return length > strlen(end) && strcmp(name + length - strlen(end), end) == 0;
-}
-
-static bool is_checkpoint(const char *name)
-{
-    return ends_with(name, ".ckpt") || ends_with(name, ".safetensors");
-}
-
 /* Fetches what best.json names, and holds it against its manifest. */
 static enum exit_code fetch_best(struct job *job, char path[JOB_PATH_MAX])
 {
@@ -346,7 +326,7 @@ static enum exit_code fetch_best(struct job *job, char path[JOB_PATH_MAX])
     }
     code = code ? code : remote_manifest(&job->remote, text_of(best, "manifest"), manifest, &err);
     for (size_t i = 0; !code && i < manifest->file_count && !file; i++) {
-        file = is_checkpoint(manifest->files[i].name) ? &manifest->files[i] : NULL;
+        file = model_is_checkpoint_name(manifest->files[i].name) ? &manifest->files[i] : NULL;
     }
     if (file) {
         remote_key(&job->remote, key, file->key);
@@ -359,9 +339,9 @@ static enum exit_code fetch_best(struct job *job, char path[JOB_PATH_MAX])
             app_fail(job->app, EXIT_INTEGRITY,
                      "--init_from=best: what %s names is not what its manifest says", best_name);
     } else {
-        storage_join(path, JOB_PATH_MAX, job->ckpt_dir,
-                     ends_with(file->name, ".ckpt") ? ".jobferry/init.ckpt"
-                                                    : ".jobferry/init.safetensors");
+        char name[64];
+        snprintf(name, sizeof name, ".jobferry/init%s", strrchr(file->name, '.'));
+        storage_join(path, JOB_PATH_MAX, job->ckpt_dir, name);
         result = place_open(&here, job->app, SIDE_DATA, path, NULL, 0);
         if (!result && storage_put(here.store, here.url.key, data, size, NULL, &err)) {
             result = app_fail_storage(job->app, &err);
