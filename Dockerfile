@@ -72,12 +72,12 @@ FROM scratch AS jobferry
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 COPY --from=build /rootfs/ /
-ENV PATH=/opt/jobferry/bin HOME=/work
+ENV PATH=/opt/jobferry/bin HOME=/scratch
 LABEL org.opencontainers.image.title="jobferry" \
       org.opencontainers.image.description="Ferries datasets in, trains, ferries every checkpoint out" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 USER 1000:1000
-WORKDIR /work
+WORKDIR /scratch
 ENTRYPOINT ["jobferry"]

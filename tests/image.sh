@@ -75,7 +75,7 @@ python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["spdxVe
   "$root/usr/share/sbom/jobferry.spdx.json" || fail "SBOM"
 said "no shell, no setuid file, an SBOM, at most 100 MB"
 
-# ---- jobs; run UID READ_ONLY ARGUMENT…: as a process in the image's tree, /work and /tmp writable
+# ---- jobs; run UID READ_ONLY ARGUMENT…: as a process in the image's tree, /scratch and /tmp writable
 run() {
   local uid=$1 only=$2
   shift 2
@@ -85,11 +85,11 @@ run() {
     shift 3
     mount --bind "$root" "$root"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-    mount --bind "$WORK" "$root/work"
+    mount --bind "$WORK" "$root/scratch"
     mount --rbind /proc "$root/proc"
     mount --bind /dev "$root/dev"
     [ "$only" = no ] || mount -o remount,bind,ro "$root"
-    exec env -i PATH=/opt/jobferry/bin HOME=/work AWS_ACCESS_KEY_ID="$MINIO_ROOT_USER" \
+    exec env -i PATH=/opt/jobferry/bin HOME=/scratch AWS_ACCESS_KEY_ID="$MINIO_ROOT_USER" \
       AWS_SECRET_ACCESS_KEY="$MINIO_ROOT_PASSWORD" AWS_ENDPOINT_URL_S3="$MINIO_ENDPOINT" \
       /usr/sbin/chroot --userspec="$uid:$uid" "$root" /opt/jobferry/bin/jobferry "$@"' bash "$root" "$uid" "$only" "$@"
 }
@@ -99,14 +99,14 @@ in_image() { # UID READ_ONLY ARGUMENT…: waits for it
 }
 fresh() { rm -rf "$WORK" && mkdir -m 1777 "$WORK"; }
 fresh
-in_image 1000 no data digits /work/digits --train=6000 --test=1000 >/dev/null || fail "digits"
+in_image 1000 no data digits /scratch/digits --train=6000 --test=1000 >/dev/null || fail "digits"
 in_image 1000 no mb s3://images >/dev/null || fail "mb"
-in_image 1000 no cp -r /work/digits s3://images/data >/dev/null || fail "cp"
+in_image 1000 no cp -r /scratch/digits s3://images/data >/dev/null || fail "cp"
 job() { # UID READ_ONLY NAME: what a job of four epochs is called with
-  printf '%s\n' "$1" "$2" --data_url=s3://images/data "--train_url=s3://images/$3" --epochs=4 --work_dir=/work --grace=25
+  printf '%s\n' "$1" "$2" --data_url=s3://images/data "--train_url=s3://images/$3" --epochs=4 --work_dir=/scratch --grace=25
 }
 weights() { # NAME: SHA-256 of the newest checkpoint's weights, from the store
-  in_image 1000 no cp "s3://images/$1/ckpt/lenet-4_187.ckpt" /work/newest.ckpt >/dev/null
+  in_image 1000 no cp "s3://images/$1/ckpt/lenet-4_187.ckpt" /scratch/newest.ckpt >/dev/null
   head -c 494155 "$WORK/newest.ckpt" | sha256sum
 }
 fresh
@@ -143,10 +143,10 @@ said "TERM in mid-training is 75; the next container ends in the same bytes"
 
 # ---- from start to the first byte: a copy of one byte, ten times, the shortest with its network
 echo x >"$WORK/byte"
-in_image 1000 no cp /work/byte s3://images/byte >/dev/null
+in_image 1000 no cp /scratch/byte s3://images/byte >/dev/null
 best=$(for _ in 1 2 3 4 5 6 7 8 9 10; do
   begin=$(date +%s%N)
-  in_image 1000 no cp s3://images/byte /work/byte.back >/dev/null
+  in_image 1000 no cp s3://images/byte /scratch/byte.back >/dev/null
   echo $(($(date +%s%N) - begin))
 done | sort -n | head -n 1)
 echo "start: $((best / 1000000)) ms from the container's start to a copied byte and its end"

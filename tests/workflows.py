@@ -61,7 +61,7 @@ def compose():
         """The text as compose would give it: ${NAME:-default}, $$, and our places for the containers'."""
         text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: {"MINIO_ROOT_USER": ROOT["AWS_ACCESS_KEY_ID"],
                       "MINIO_ROOT_PASSWORD": ROOT["AWS_SECRET_ACCESS_KEY"]}.get(m[1], m[2]), text)
-        return text.replace("$$", "$").replace("http://minio:9000", ENDPOINT).replace("/work", volume)
+        return text.replace("$$", "$").replace("http://minio:9000", ENDPOINT).replace("/scratch", volume)
 
     grace = re.search(r"--grace=(\d+)", " ".join(services["job"]["command"]))
     check("stop_grace_period fits --grace", int(services["job"]["stop_grace_period"].rstrip("s")) >= int(grace[1]) + 5)

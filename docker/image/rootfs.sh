@@ -12,8 +12,8 @@ binary=$1 root=$2
 own=$root/opt/jobferry
 rm -rf "$root"
 mkdir -p "$own/bin" "$own/lib" "$root/etc/ssl/certs" "$root/usr/share/sbom" "$root/proc" "$root/sys" "$root/dev"
-mkdir -m 1777 "$root/tmp" "$root/work"
-chmod 1777 "$root/tmp" "$root/work"
+mkdir -m 1777 "$root/tmp" "$root/scratch"
+chmod 1777 "$root/tmp" "$root/scratch"
 
 strip -o "$own/bin/jobferry" "$binary"
 loader=$(patchelf --print-interpreter "$own/bin/jobferry")
@@ -33,8 +33,8 @@ done <"$libraries"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp -a /usr/share/zoneinfo "$root/usr/share/"
 rm -rf "$root/usr/share/zoneinfo/right" "$root/usr/share/zoneinfo/posix"
-printf '%s\n' 'root:x:0:0:root:/work:/sbin/nologin' 'jobferry:x:1000:1000:jobferry:/work:/sbin/nologin' \
-  'nobody:x:65534:65534:nobody:/work:/sbin/nologin' >"$root/etc/passwd"
+printf '%s\n' 'root:x:0:0:root:/scratch:/sbin/nologin' 'jobferry:x:1000:1000:jobferry:/scratch:/sbin/nologin' \
+  'nobody:x:65534:65534:nobody:/scratch:/sbin/nologin' >"$root/etc/passwd"
 printf '%s\n' 'root:x:0:' 'jobferry:x:1000:' 'nogroup:x:65534:' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 
