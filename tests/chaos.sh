@@ -19,20 +19,13 @@
 set -u
 jobferry=$1 busy=$2 rounds=${3:-300} seed=${4:-1} at_once=${5:-3}
 here=$(cd "$(dirname "$0")" && pwd)
-server=
-for name in toxiproxy-server server; do
-  path=$(command -v "$name") && "$path" -version 2>/dev/null | grep -qi toxiproxy && server=$path && break
-done
-if [ -z "$server" ]; then
-  echo 'skipped: no toxiproxy in PATH' >&2
-  [ "${CI:-}" = true ] && exit 1
-  exit 77
-fi
+# shellcheck source=tests/toxiproxy.sh
+. "$here/toxiproxy.sh"
+find_toxiproxy
 work=$(mktemp -d)
 export HOME=$work # no profile files of the machine's
 export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
 unset data_url train_url DLS_DATA_URL DLS_TRAIN_URL
-control=
 proxy=
 "$busy" >"$work/busy" &
 busy_pid=$!
@@ -41,19 +34,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-tell() { # METHOD PATH BODY
-  curl -s --noproxy '*' -X "$1" -d "${3:-}" "http://127.0.0.1:$control$2"
-}
-for attempt in 1 2 3 4 5; do
-  control=$((20000 + ($$ * 7 + attempt * 1009) % 12000))
-  "$server" -host 127.0.0.1 -port "$control" >"$work/toxiproxy.log" 2>&1 &
-  proxy=$!
-  for _ in $(seq 1 100); do
-    tell GET /version | grep -q . && break 2
-    kill -0 "$proxy" 2>/dev/null || break
-    sleep 0.05
-  done
-done
+start_toxiproxy "$work/toxiproxy.log"
 busy_port=$(cat "$work/busy")
 
 grace=3 epochs=2 every=4 steps=60

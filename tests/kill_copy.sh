@@ -10,16 +10,14 @@ set -u
 jobferry=$1 mib=${2:-4096} rounds=${3:-20}
 RANDOM=${4:-1}
 bytes=$((mib * 1024 * 1024))
-server=$(command -v toxiproxy-server || command -v server) || { echo 'no toxiproxy' >&2; exit 77; }
+# shellcheck source=tests/toxiproxy.sh
+. "$(dirname "$0")/toxiproxy.sh"
+find_toxiproxy
 work=$(mktemp -d)
-api=127.0.0.1:$((20000 + $$ % 10000)) front=127.0.0.1:$((30000 + $$ % 10000))
-"$server" -host "${api%:*}" -port "${api#*:}" -proxy-metrics >"$work/toxiproxy.log" 2>&1 &
-proxy=$!
-trap 'kill "$proxy"; rm -rf "$work"' EXIT
-for _ in $(seq 50); do
-  curl -sf --noproxy '*' -o /dev/null "http://$api/version" && break
-  sleep 0.1
-done
+proxy=
+trap 'kill "$proxy" 2>/dev/null; rm -rf "$work"' EXIT
+start_toxiproxy "$work/toxiproxy.log" -proxy-metrics
+api=127.0.0.1:$control front=127.0.0.1:$((32000 + $$ % 10000))
 curl -sf --noproxy '*' -o /dev/null "http://$api/proxies" -d \
   "{\"name\":\"store\",\"listen\":\"$front\",\"upstream\":\"${MINIO_ENDPOINT#http://}\",\"enabled\":true}" || {
   echo "toxiproxy does not listen on $api, or not on $front" >&2

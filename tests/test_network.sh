@@ -3,37 +3,22 @@
 # moment. By with_minio.sh; toxiproxy stands between. $1: the binary.
 set -u
 jobferry=$1
+here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$here/lib.sh"
 cd "$scratch" || exit 1
 
-toxiproxy=$(command -v toxiproxy-server || command -v server)
-if ! "$toxiproxy" -version 2>/dev/null | grep -qi toxiproxy; then
-  echo "skipped: no toxiproxy in PATH" >&2
-  [ "${CI:-}" = true ] && exit 1
-  exit 77
-fi
+# shellcheck source=tests/toxiproxy.sh
+. "$here/toxiproxy.sh"
+find_toxiproxy
 export HOME=$scratch # no profile files of the machine's
 export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
 
 # ---- the proxy between
-control=
 proxy=
 # shellcheck disable=SC2317 # called by lib.sh's trap
 at_end() { [ -n "$proxy" ] && kill "$proxy" 2>/dev/null; }
-tell() { # METHOD PATH BODY
-  curl -s --noproxy '*' -X "$1" -d "${3:-}" "http://127.0.0.1:$control$2"
-}
-for attempt in 1 2 3 4 5; do
-  control=$((20000 + (RANDOM * 7 + $$ + attempt) % 12000))
-  "$toxiproxy" -host 127.0.0.1 -port "$control" >proxy.log 2>&1 &
-  proxy=$!
-  for _ in $(seq 1 100); do
-    tell GET /version | grep -q . && break 2
-    kill -0 "$proxy" 2>/dev/null || break
-    sleep 0.05
-  done
-done
+start_toxiproxy proxy.log
 tell POST /proxies "{\"name\":\"m\",\"listen\":\"127.0.0.1:0\",\"upstream\":\"${MINIO_ENDPOINT#http://}\"}" >made
 server=http://$(grep -o '127.0.0.1:[1-9][0-9]*' made | head -n 1)
 toxic() { # NAME STREAM ATTRIBUTES: applies to connections from now on

@@ -75,6 +75,25 @@ static enum exit_code run(struct found *found, const char *data, const char *tra
     return code;
 }
 
+/* Checks data of a store that lists them so, with a folder as train_url; *found is to be freed. */
+static struct found *found_with(const char *listing, enum exit_code code)
+{
+    const struct script_step steps[] = {
+        {"GET /bkt/?list-type=2&prefix=d%2F&max-keys=1000", listing},
+    };
+    struct scripted_server *server = scripted_server_start(steps, 1);
+    struct found *found = calloc(1, sizeof *found);
+    atomic_bool stop = false;
+    char folder[] = "/tmp/preflight-XXXXXX";
+    assert_non_null(found);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(run(found, "s3://bkt/d", folder, scripted_server_endpoint(server), &stop),
+                     code);
+    scripted_server_finish(server);
+    rmdir(folder);
+    return found;
+}
+
 static void a_clock_that_is_off_is_a_warning(void **state)
 {
     (void)state;
@@ -88,50 +107,27 @@ static void a_clock_that_is_off_is_a_warning(void **state)
              "200 OK\nDate: %s\n\n<ListBucketResult><Contents><Key>d/x</Key><Size>1</Size>"
              "</Contents></ListBucketResult>",
              date);
-    const struct script_step steps[] = {
-        {"GET /bkt/?list-type=2&prefix=d%2F&max-keys=1000", list},
-    };
-    struct scripted_server *server = scripted_server_start(steps, 1);
-    struct found *found = calloc(1, sizeof *found);
-    atomic_bool stop = false;
-    char folder[] = "/tmp/preflight-XXXXXX";
-    assert_non_null(found);
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(run(found, "s3://bkt/d", folder, scripted_server_endpoint(server), &stop),
-                     EXIT_DONE);
+    struct found *found = found_with(list, EXIT_DONE);
     const struct finding *clock = find(found, "clock");
     assert_int_equal(clock->state, FINDING_WARNING);
     assert_non_null(strstr(clock->text, " s behind that of data_url's store"));
     assert_non_null(strstr(clock->remedy, "NTP"));
-    scripted_server_finish(server);
     free(found);
-    rmdir(folder);
 }
 
 static void data_that_no_disk_holds_are_refused(void **state)
 {
     (void)state;
-    static const struct script_step steps[] = {
-        {"GET /bkt/?list-type=2&prefix=d%2F&max-keys=1000",
-         "200 OK\n\n<ListBucketResult><Contents><Key>d/x</Key><Size>9000000000000000</Size>"
-         "</Contents></ListBucketResult>"},
-    };
-    struct scripted_server *server = scripted_server_start(steps, 1);
-    struct found *found = calloc(1, sizeof *found);
-    atomic_bool stop = false;
-    char folder[] = "/tmp/preflight-XXXXXX";
-    assert_non_null(found);
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(run(found, "s3://bkt/d", folder, scripted_server_endpoint(server), &stop),
-                     EXIT_DISK);
+    struct found *found = found_with(
+        "200 OK\n\n<ListBucketResult><Contents><Key>d/x</Key><Size>9000000000000000</Size>"
+        "</Contents></ListBucketResult>",
+        EXIT_DISK);
     const struct finding *disk = find(found, "disk");
     assert_int_equal(disk->state, FINDING_FAILED);
     assert_int_equal(disk->code, EXIT_DISK);
     assert_non_null(strstr(disk->text, "data and checkpoints take 8.0 PiB"));
     assert_non_null(strstr(disk->text, "--data_dir"));
-    scripted_server_finish(server);
     free(found);
-    rmdir(folder);
 }
 
 static void a_stop_ends_it(void **state)

@@ -87,6 +87,22 @@ static void expect_none(struct scene *scene)
     }
 }
 
+/* Waits until so many files are complete, and then no more. */
+static void expect_count(struct scene *scene, size_t count)
+{
+    size_t found = 0;
+    while (found < count) {
+        struct watch_file file;
+        watch_wait(scene->watch, 0.02);
+        while (watch_take(scene->watch, &file)) {
+            close(file.fd);
+            found++;
+        }
+    }
+    assert_int_equal(found, count);
+    expect_none(scene);
+}
+
 static int create(const struct scene *scene, const char *name)
 {
     int fd = open(scratch_path(scene->folder, name), O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -122,6 +138,16 @@ static size_t make_zip(uint8_t *out, const void *body, size_t size)
     *at++ = 'x';
     memcpy(at, end, sizeof end);
     return (size_t)(at - out) + sizeof end;
+}
+
+/* One whose file has so many bytes of a seed; out has 100 more. */
+static size_t make_zip_of(uint8_t *out, size_t size, unsigned seed)
+{
+    uint8_t *body = malloc(size);
+    scratch_fill(body, size, seed);
+    size_t whole = make_zip(out, body, size);
+    free(body);
+    return whole;
 }
 
 static size_t make_safetensors(uint8_t *out, const void *body, size_t size)
@@ -305,9 +331,7 @@ static void a_file_left_alone_is_complete(void **state)
 static void format_writer(struct scene *scene)
 {
     uint8_t *data = malloc(BODY + 1000);
-    uint8_t *body = malloc(BODY);
-    scratch_fill(body, BODY, 2);
-    size_t size = make_zip(data, body, BODY);
+    size_t size = make_zip_of(data, BODY, 2);
     int fd = create(scene, "model ü 1.pt");
     put(fd, data, size / 2);
     expect_none(scene);
@@ -324,7 +348,6 @@ static void format_writer(struct scene *scene)
     put(fd, data, size);
     close(fd);
     expect_file(scene, "model ü 1.pt", WATCH_FORMAT);
-    free(body);
     free(data);
 }
 
@@ -360,10 +383,8 @@ static void a_mapped_file_is_not_complete(void **state)
 
 static void killed_writer(struct scene *scene)
 {
-    uint8_t body[1000];
     uint8_t data[2000];
-    scratch_fill(body, sizeof body, 4);
-    size_t size = make_zip(data, body, sizeof body);
+    size_t size = make_zip_of(data, 1000, 4);
     int whole = create(scene, "whole.pt");
     int cut = create(scene, "cut.pt");
     int unknown = create(scene, "unknown.ckpt");
@@ -389,10 +410,8 @@ static void what_a_killed_writer_left_needs_a_proof(void **state)
 
 static void broken_rename(struct scene *scene)
 {
-    uint8_t body[100];
     uint8_t data[400];
-    scratch_fill(body, sizeof body, 5);
-    size_t size = make_zip(data, body, sizeof body);
+    size_t size = make_zip_of(data, 100, 5);
     scratch_write(scene->folder, "a.tmp", data, size - 10);
     rename(scratch_path(scene->folder, "a.tmp"), scratch_path(scene->folder, "a.pth"));
     while (watch_refused(scene->watch) == 0) {
@@ -411,10 +430,8 @@ static void deleting_writer(struct scene *scene)
 {
     struct watch_file file;
     uint8_t *data = malloc(BODY + 1000);
-    uint8_t *body = malloc(BODY);
     uint8_t *back = malloc(BODY + 1000);
-    scratch_fill(body, BODY, 6);
-    size_t size = make_zip(data, body, BODY);
+    size_t size = make_zip_of(data, BODY, 6);
     scratch_write(scene->folder, "a.pt", data, size);
     watch_wait(scene->watch, 0);
     watch_look(scene->watch);
@@ -427,7 +444,6 @@ static void deleting_writer(struct scene *scene)
     unlink(scratch_path(scene->folder, "b.pt")); /* before anybody looked */
     expect_none(scene);
     free(back);
-    free(body);
     free(data);
 }
 
@@ -450,11 +466,8 @@ static void nesting_writer(struct scene *scene)
         DEEP = 12
     };
     char name[200] = "";
-    uint8_t body[10];
     uint8_t data[200];
-    size_t found = 0;
-    scratch_fill(body, sizeof body, 7);
-    size_t size = make_zip(data, body, sizeof body);
+    size_t size = make_zip_of(data, 10, 7);
     for (int i = 0; i < DEEP; i++) { /* each folder made and filled before we can watch it */
         size_t length = strlen(name);
         snprintf(name + length, sizeof name - length, "d%d/", i);
@@ -464,15 +477,7 @@ static void nesting_writer(struct scene *scene)
         snprintf(file, sizeof file, "%s.hidden/x.pt", name);
         scratch_write(scene->folder, file, data, size);
     }
-    while (found < DEEP) {
-        struct watch_file file;
-        watch_wait(scene->watch, 0.02);
-        while (watch_take(scene->watch, &file)) {
-            close(file.fd);
-            found++;
-        }
-    }
-    expect_none(scene);
+    expect_count(scene, DEEP);
     size_t pending = 0;
     watch_each_pending(scene->watch, count_one, &pending);
     assert_int_equal(pending, 0);
@@ -497,25 +502,14 @@ static void many_files(struct scene *scene)
     enum {
         MANY = 10000
     };
-    uint8_t body[10];
     uint8_t data[200];
-    scratch_fill(body, sizeof body, 8);
-    size_t size = make_zip(data, body, sizeof body);
-    size_t found = 0;
+    size_t size = make_zip_of(data, 10, 8);
     for (int i = 0; i < MANY; i++) {
         char name[40];
         snprintf(name, sizeof name, "f%d.pt", i);
         scratch_write(scene->folder, name, data, size);
     }
-    while (found < MANY) {
-        struct watch_file file;
-        watch_wait(scene->watch, 0.02);
-        while (watch_take(scene->watch, &file)) {
-            close(file.fd);
-            found++;
-        }
-    }
-    expect_none(scene);
+    expect_count(scene, MANY);
 }
 
 static void many_files_are_all_found_once(void **state)
