@@ -147,10 +147,11 @@ static bool take_obsutil(struct access *access, struct log *log)
         return false;
     }
     if (access->obsutil.is_encrypted) {
-        log_warn(log,
-                 "%s is not used: obsutil has encrypted its keys, and only obsutil can read them; "
-                 "give keys in the environment or in a profile file",
-                 file);
+        log_warn_once(
+            log,
+            "%s is not used: obsutil has encrypted its keys, and only obsutil can read them; "
+            "give keys in the environment or in a profile file",
+            file);
         return false;
     }
     access->storage.keys.file = file;
@@ -221,7 +222,7 @@ static enum exit_code resolve_keys(struct access *access, const struct settings 
         return EXIT_DONE;
     }
     if (is_out_of_reach(&access->profile)) {
-        log_warn(log, out_of_reach, access->name);
+        log_warn_once(log, out_of_reach, access->name);
     }
     if (!take_obsutil(access, log) &&
         !take_web_identity(access, "AWS_WEB_IDENTITY_TOKEN_FILE", environment("AWS_ROLE_ARN"),
@@ -305,14 +306,14 @@ static void warn_about(const struct access *access, const char *verify, struct l
     const struct storage_access *storage = &access->storage;
     const char *verify_ssl = environment("S3_VERIFY_SSL");
     if (!verify && verify_ssl && strcmp(verify_ssl, "0") == 0) {
-        log_warn(log, "S3_VERIFY_SSL=0 is not followed: certificates are verified; "
-                      "--verify_ssl=0 switches that off");
+        log_warn_once(log, "S3_VERIFY_SSL=0 is not followed: certificates are verified; "
+                           "--verify_ssl=0 switches that off");
     }
     bool has_token =
         storage->session_token || access->profile.session_token || access->obsutil.session_token;
     if (has_token && storage->endpoint && strncmp(storage->endpoint, "http://", 7) == 0 &&
         !is_loopback(storage->endpoint)) {
-        log_warn(log, "a session token goes over plain http to %s", storage->endpoint);
+        log_warn_once(log, "a session token goes over plain http to %s", storage->endpoint);
     }
 }
 

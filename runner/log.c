@@ -26,6 +26,7 @@ void log_release(struct log *log)
     for (size_t i = 0; i < log->warning_count; i++) {
         free(log->warnings[i]);
     }
+    free(log->early);
     pthread_mutex_destroy(&log->lock);
 }
 
@@ -41,7 +42,41 @@ void log_set_file(struct log *log, struct log_file *file)
 {
     pthread_mutex_lock(&log->lock);
     log->file = file;
+    if (file && log->early) {
+        log_file_write(file, log->early, log->early_size);
+    }
+    free(log->early);
+    log->early = NULL;
+    log->early_size = 0;
+    log->waits = false;
     pthread_mutex_unlock(&log->lock);
+}
+
+void log_expect_file(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->early = log->early ? log->early : malloc(LOG_EARLY_MAX);
+    log->waits = log->early != NULL;
+    pthread_mutex_unlock(&log->lock);
+}
+
+char *log_early(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    char *copy = log->early_size > 0 ? strndup(log->early, log->early_size) : NULL;
+    pthread_mutex_unlock(&log->lock);
+    return copy;
+}
+
+/* Into the file, or to where it waits for one. Called with the lock held. */
+static void keep(struct log *log, const char *text, size_t length)
+{
+    if (log->file) {
+        log_file_write(log->file, text, length);
+    } else if (log->waits && length <= LOG_EARLY_MAX - log->early_size) {
+        memcpy(log->early + log->early_size, text, length);
+        log->early_size += length;
+    }
 }
 
 void log_on_warning(struct log *log, void (*on_warning)(void *context, const char *text),
@@ -79,7 +114,7 @@ void log_result(struct log *log, const char *line)
     fflush(stdout);
     int length = snprintf(whole, sizeof whole, "%s\n", line);
     if (length > 0 && (size_t)length < sizeof whole) {
-        log_file_write(log->file, whole, (size_t)length);
+        keep(log, whole, (size_t)length);
     }
     pthread_mutex_unlock(&log->lock);
 }
@@ -97,11 +132,11 @@ void log_draw(struct log *log, const char *line)
 }
 
 /* The line in the log's file: with the time, whatever the form on stderr. */
-static void file_line(const struct log *log, const char *level, const char *text)
+static void file_line(struct log *log, const char *level, const char *text)
 {
     char now[32];
     char line[LINE_MAX_BYTES + 64];
-    if (!log->file) {
+    if (!log->file && !log->waits) {
         return;
     }
     log_timestamp(now, sizeof now);
@@ -110,11 +145,11 @@ static void file_line(const struct log *log, const char *level, const char *text
         length = (int)sizeof line - 1;
         line[length - 1] = '\n';
     }
-    log_file_write(log->file, line, (size_t)length);
+    keep(log, line, (size_t)length);
 }
 
 /* Called with the lock held. Text that is not UTF-8 (a file name) is shown escaped. */
-static void print_line(const struct log *log, const char *level, const char *text)
+static void print_line(struct log *log, const char *level, const char *text)
 {
     file_line(log, level, text);
     if (!log->json) {
@@ -164,6 +199,29 @@ void log_warn(struct log *log, const char *format, ...)
     va_start(arguments, format);
     log_text(log, "warning", format, arguments);
     va_end(arguments);
+}
+
+static bool has_warned(struct log *log, const char *text)
+{
+    bool found = false;
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; !found && i < log->warning_count; i++) {
+        found = strcmp(log->warnings[i], text) == 0;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return found;
+}
+
+void log_warn_once(struct log *log, const char *format, ...)
+{
+    char text[LINE_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!has_warned(log, text)) {
+        log_warn(log, "%s", text);
+    }
 }
 
 void log_trace(void *context, const char *line)

@@ -16,7 +16,8 @@
 #include <stddef.h>
 
 enum {
-    LOG_WARNINGS_MAX = 100
+    LOG_WARNINGS_MAX = 100,
+    LOG_EARLY_MAX = 64 * 1024 /* bytes of lines that wait for a file */
 };
 
 struct log {
@@ -25,6 +26,9 @@ struct log {
     bool verbose;          /* --verbose: storage requests too */
     bool drawn;            /* a line without end stands on the terminal */
     struct log_file *file; /* borrowed; NULL: none. Has each line too, with its time */
+    bool waits;            /* for a file: lines are kept in early */
+    char *early;           /* NULL: none */
+    size_t early_size;
     void (*on_warning)(void *context, const char *text); /* NULL: nobody asks */
     void *warning_context;
     char *warnings[LOG_WARNINGS_MAX];
@@ -37,7 +41,11 @@ struct log {
 void log_init(struct log *log, bool json, bool verbose);
 void log_release(struct log *log);
 
-/* From now on each line goes into the file too; NULL: no more. */
+/* From now on, until there is a file, lines are kept for it: the first LOG_EARLY_MAX bytes. */
+void log_expect_file(struct log *log);
+/* A copy of what is kept, with its NUL, malloc'ed; NULL: nothing is, or no memory. */
+char *log_early(struct log *log);
+/* From now on each line goes into the file too, those kept for it first; NULL: no more. */
 void log_set_file(struct log *log, struct log_file *file);
 /* Calls back with each warning, which must not log; NULL: no more. */
 void log_on_warning(struct log *log, void (*on_warning)(void *context, const char *text),
@@ -45,6 +53,8 @@ void log_on_warning(struct log *log, void (*on_warning)(void *context, const cha
 
 void log_info(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, unless this very warning was given before. */
+void log_warn_once(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A line of results: to stdout as it is, and into the file. */
 void log_result(struct log *log, const char *line);

@@ -22,6 +22,7 @@ struct log_file {
     int fd;
     uint64_t bytes;   /* the ceiling */
     uint64_t size;    /* of the present file */
+    uint64_t total;   /* that ever came */
     uint64_t dropped; /* bytes that fell out of the middle */
 };
 
@@ -75,6 +76,7 @@ struct log_file *log_file_open(const char *path, uint64_t bytes)
         return NULL;
     }
     file->size = size_of(path);
+    file->total = file->size;
     pthread_mutex_init(&file->lock, NULL);
     return file;
 }
@@ -133,9 +135,18 @@ static void append(struct log_file *file, const char *text, size_t length)
             return;
         }
         file->size += (uint64_t)done;
+        file->total += (uint64_t)done;
         text += done;
         length -= (size_t)done;
     }
+}
+
+uint64_t log_file_total(struct log_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    uint64_t total = file->total;
+    pthread_mutex_unlock(&file->lock);
+    return total;
 }
 
 void log_file_write(struct log_file *file, const char *text, size_t length)

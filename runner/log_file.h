@@ -25,6 +25,9 @@ struct log_file;
 struct log_file *log_file_open(const char *path, uint64_t bytes);
 void log_file_close(struct log_file *file); /* NULL is fine */
 
+/* How many bytes it has been given since it was opened, and what was there before. */
+uint64_t log_file_total(struct log_file *file);
+
 /* Adds text, whole lines, in one piece. NULL is fine: nothing is written. */
 void log_file_write(struct log_file *file, const char *text, size_t length);
 

@@ -305,6 +305,8 @@ const struct option options_table[] = {
      .minimum = 65536,
      .maximum = 1e15,
      .help = "ceiling of the run's log; its beginning and its end are kept"},
+    COUNT_OPTION("log_upload_interval", log_upload_interval, FOR_RUN, "SECONDS", "60", 0, 86400,
+                 "how often the log goes to train_url while the job runs; 0: only at its end"),
     SWITCH_OPTION("make_bucket", make_bucket, FOR_RUN,
                   "make train_url's bucket when it is missing"),
     COUNT_OPTION("drain_timeout", drain_timeout, FOR_RUN, "SECONDS", "3600", 0, 1e7,

@@ -158,7 +158,8 @@ struct settings {
     /* records */
     const char *events;
     const char *metrics_file;
-    uint64_t log_max; /* bytes */
+    uint64_t log_max;             /* bytes */
+    uint64_t log_upload_interval; /* seconds; 0: at the end alone */
 
     /* storage commands */
     struct object_flags objects;

@@ -48,6 +48,50 @@ expect 73 'write /nowhere/m' "$jobferry" --data_url=digits --train_url=x --work_
 expect 73 '' "$jobferry" --data_url=digits --train_url=x --work_dir=x --epochs=1 --ckpt_dir=digits/test/t10k-labels-idx1-ubyte.gz/x --events=failed
 check "a preflight that failed is an event too" has '"event":"exit","code":73' failed
 
+# A start that fails before train_url is its own leaves word there, and nothing of another's.
+mkdir missed && echo mine >missed/report.json
+expect 66 'nowhere' "$jobferry" --data_url=nowhere --train_url=missed --work_dir=x --verify_ssl=0
+check "the log of a failed preflight is in train_url" has 'Z failure: .*nowhere' missed/log/jobferry.log
+check "and its report" has '"code": 66' missed/log/jobferry.report.json
+check "report.json there is another's still" has '^mine$' missed/report.json
+expect 64 'checkpoint_glob' "$jobferry" --data_url=digits --train_url=missed --work_dir=x --checkpoint_glob='[' -- true
+check "also when no URL was looked at yet" has 'Z failure: .*checkpoint_glob' missed/log/jobferry.log
+mkdir over
+expect 78 'overlap' "$jobferry" --data_url=over --train_url=over --work_dir=x
+check "a data_url is never written into" test -z "$(ls -A over)"
+
+# While COMMAND runs: what became of each checkpoint, told at once; and the log in train_url.
+cat >wait_for.sh <<'END'
+for _ in $(seq 1 600); do
+  grep -Eqs "$1" "$2" && exit 0
+  sleep 0.05
+done
+exit 9
+END
+expect 0 '' "$jobferry" --data_url=digits --train_url=live --work_dir=livework --events=live.events --metrics_file=live.prom -- \
+  sh -c 'echo 1 >"$JOBFERRY_CKPT_DIR/x.tmp" && mv "$JOBFERRY_CKPT_DIR/x.tmp" "$JOBFERRY_CKPT_DIR/m-1_5.ckpt" &&
+    sh "$0/wait_for.sh" "\"event\":\"checkpoint\",\"name\":\"m-1_5.ckpt\".*\"confirmed\".*\"pointed\":true" "$0/live.events" &&
+    sh "$0/wait_for.sh" "confirmed\"[}] 1" "$0/live.prom"' "$PWD"
+check "taken, then confirmed" test "$(grep '"event":"checkpoint"' live.events | sed 's/.*"state":"\([a-z]*\)".*/\1/' | tr '\n' ' ')" = "queued confirmed "
+check "none waits at the end" has '^jobferry_checkpoints_waiting 0$' live.prom
+check "the report has it once" test "$(grep -c '"name": "m-1_5.ckpt"' live/report.json)" -eq 1
+check "the exposure names it" has '"newest_confirmed": "m-1_5.ckpt"' live/report.json
+upload_and_die() { # OPTIONS…: killed by -9 when the log is there
+  rm -rf dead deadwork
+  "$jobferry" --data_url=digits --train_url=dead --work_dir=deadwork "$@" -- \
+    sh -c 'echo said so; echo $$ >child; sleep 30; echo more' >/dev/null 2>&1 &
+  local pid=$! result=0
+  for _ in $(seq 1 600); do
+    grep -qs '^said so$' dead/log/*.log && break
+    sleep 0.05
+  done
+  grep -qs '^said so$' dead/log/*.log || result=1
+  kill -9 "$pid" "$(cat child)"
+  wait "$pid"
+  return $result
+}
+check "a runner killed by -9 has left its log in train_url" upload_and_die --log_upload_interval=1 2>/dev/null
+
 # COMMAND: both streams, to the terminal byte for byte and into the log; on failure too.
 expect 3 '' "$jobferry" --data_url=digits --train_url=cmd --work_dir=cmdwork -- \
   sh -c 'echo said; echo cried >&2; printf unfinished; exit 3'

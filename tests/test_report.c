@@ -39,7 +39,7 @@ static void no_name_becomes_markup(void **state)
     report_run(report, hostile, 1);
     report_phase(report, hostile, 1.5, 10, 1);
     report_dataset(report, hostile, &manifest);
-    report_checkpoints(report, &publication, 1, 3);
+    report_checkpoint(report, 0, &publication);
     report_promotion(report, json_pack("{sb ss}", "promoted", 0, "reason", hostile));
     report_exit(report, EXIT_DATA, hostile, hostile);
     char *page = report_page(report, &log);
@@ -113,13 +113,19 @@ static void listeners_hear_all_in_order(void **state)
     report_state(report, "run");
     report_warning(report, "odd");
     report_dataset(report, "d", &incomplete);
-    report_checkpoints(report, &failed, 1, 1);
+    const struct publication queued = {.state = PUBLICATION_QUEUED, .evidence = "saved"};
+    report_checkpoint(report, 0, &queued);
+    report_checkpoint(report, 0, &failed);
+    report_exposure(report, 1);
     report_exit(report, EXIT_DONE, "runner", "finished");
-    assert_string_equal(heard.events, "state warning dataset checkpoint exposure exit ");
+    assert_string_equal(heard.events, "state warning dataset checkpoint checkpoint exposure exit ");
     struct log log;
     log_init(&log, false, false);
     char *text = report_text(report, &log);
     assert_non_null(strstr(text, "\"manifest_crc32\": null"));
+    /* One checkpoint, as it stands at last. */
+    assert_non_null(strstr(text, "\"state\": \"failed\""));
+    assert_null(strstr(text, "\"state\": \"queued\""));
     free(text);
     log_release(&log);
     report_free(report);

@@ -28,7 +28,7 @@ struct phase {
 /* What the metrics say; a number that nobody told is NaN and left out. */
 struct metrics {
     char run[64], state[32];
-    json_int_t attempt, warnings, confirmed, failed;
+    json_int_t attempt, warnings, waiting, confirmed, failed, superseded;
     double epoch, loss, accuracy, images_per_second, confirmed_step, exit_code, data_bytes;
     struct phase phases[PHASES_MAX];
     size_t phase_count;
@@ -40,6 +40,7 @@ struct events {
     struct log *log; /* never written to: its lock may be held when we are told of a warning */
     struct metrics metrics;
     double written; /* clock_seconds */
+    bool stale;     /* the file does not say yet what the metrics are */
     bool failed;
 };
 
@@ -103,8 +104,12 @@ static void print_metrics(FILE *out, const struct metrics *metrics)
             "# HELP jobferry_checkpoints_total Checkpoints by what became of them.\n"
             "# TYPE jobferry_checkpoints_total counter\n"
             "jobferry_checkpoints_total{state=\"confirmed\"} %lld\n"
-            "jobferry_checkpoints_total{state=\"failed\"} %lld\n",
-            (long long)metrics->confirmed, (long long)metrics->failed);
+            "jobferry_checkpoints_total{state=\"failed\"} %lld\n"
+            "jobferry_checkpoints_total{state=\"superseded\"} %lld\n",
+            (long long)metrics->confirmed, (long long)metrics->failed,
+            (long long)metrics->superseded);
+    add_number(out, "checkpoints_waiting", "gauge", "Checkpoints on their way to train_url.",
+               (double)metrics->waiting);
     add_number(out, "newest_confirmed_step", "gauge", "The newest step that is safe in train_url.",
                metrics->confirmed_step);
     add_number(out, "warnings_total", "counter", "Warnings so far.", (double)metrics->warnings);
@@ -165,11 +170,15 @@ static void keep_phase(struct metrics *metrics, const json_t *object)
 static void keep_checkpoint(struct metrics *metrics, const json_t *object)
 {
     const char *state = text_of(object, "state");
+    bool waits = strcmp(state, "queued") == 0;
+    metrics->waiting += waits ? 1 : -1; /* each was queued first */
     if (strcmp(state, "confirmed") == 0) {
         double step = real_of(object, "cumulative_step");
         metrics->confirmed++;
         metrics->confirmed_step = metrics->confirmed_step >= step ? metrics->confirmed_step : step;
-    } else if (strcmp(state, "failed") == 0) {
+    } else if (strcmp(state, "superseded") == 0) {
+        metrics->superseded++;
+    } else if (!waits) {
         metrics->failed++;
     }
 }
@@ -207,13 +216,18 @@ static void keep(struct metrics *metrics, const char *event, const json_t *objec
 static void on_event(void *context, const char *event, const json_t *object)
 {
     struct events *events = context;
-    if (events->fd >= 0) {
+    if (object && events->fd >= 0) {
         write_event(events, event, object);
     }
-    keep(&events->metrics, event, object);
-    if (events->metrics_path && clock_seconds() - events->written >= METRICS_PAUSE_S) {
+    if (object) {
+        keep(&events->metrics, event, object);
+        events->stale = true;
+    }
+    if (events->metrics_path && events->stale &&
+        clock_seconds() - events->written >= METRICS_PAUSE_S) {
         events->failed |= !replace_metrics(events);
         events->written = clock_seconds();
+        events->stale = false;
     }
 }
 

@@ -3,9 +3,11 @@
  * text format.
  *
  * An event is one object a line, {"time": …, "event": "epoch", …the thing as report.json has it},
- * written at once and behind what the file holds. The metrics file is replaced whole (a temporary
+ * written at once and behind what the file holds. A checkpoint is told when it is taken (queued)
+ * and when it is confirmed, superseded or failed. The metrics file is replaced whole (a temporary
  * name, then renamed), as node_exporter's textfile collector asks for: at the end, and meanwhile at
- * most once a second. What goes wrong with either file is warned of once and never ends a job.
+ * most once a second, at the next tick after anything was told. What goes wrong with either file is
+ * warned of once and never ends a job.
  */
 #ifndef RUNNER_EVENTS_H
 #define RUNNER_EVENTS_H

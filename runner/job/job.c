@@ -24,7 +24,7 @@ static const struct state {
     enum job_state next, stopped, failed;
 } states[] = {
     [STATE_INIT] = {"init", state_init, STATE_VALIDATE, STATE_END, STATE_END},
-    /* A command line or a place that is wrong leaves no report: nothing began. */
+    /* A command line or a place that is wrong leaves no report here: nothing began. */
     [STATE_VALIDATE] = {"validate", state_validate, STATE_LOCK, STATE_END, STATE_END},
     [STATE_LOCK] = {"lock", state_lock, STATE_STAGE_IN, STATE_DRAIN, STATE_DRAIN},
     [STATE_STAGE_IN] = {"stage_in", state_stage_in, STATE_RESUME, STATE_DRAIN, STATE_DRAIN},
@@ -72,6 +72,9 @@ static enum job_state step(struct job *job, enum job_state at)
     double began = clock_seconds();
     if (job->report) {
         report_state(job->report, state->name);
+    }
+    if (at == STATE_RUN || at == STATE_STOPPING || at == STATE_DRAIN) {
+        records_upload_soon(job);
     }
     enum exit_code code = state->enter(job);
     /* In these, nothing but the flag tells: RUN sees to it itself. */
@@ -130,6 +133,7 @@ enum exit_code job_main(struct app *app, bool has_remote)
     if (!job) {
         return app_fail(app, EXIT_BUG, "begin: no memory");
     }
+    log_expect_file(&app->log);
     for (enum job_state at = STATE_INIT; at != STATE_END;) {
         at = step(job, at);
     }

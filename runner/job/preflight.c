@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/runner_banned.h"
 
@@ -123,6 +124,20 @@ static enum exit_code check_urls(struct preflight *preflight)
     snprintf(preflight->note, sizeof preflight->note, "from %.900s to %.900s",
              job->data_url ? job->data_text : "nowhere", job->train_text);
     return code;
+}
+
+bool preflight_may_write(const struct job *job)
+{
+    struct storage_url data;
+    struct storage_url train;
+    if (!job->has_remote || !job->train_url || storage_url_parse(&train, job->train_url, NULL)) {
+        return false;
+    }
+    if (train.kind == STORAGE_LOCAL && access(train.key, W_OK | X_OK) != 0) {
+        return false;
+    }
+    return !job->data_url || (storage_url_parse(&data, job->data_url, NULL) == STORAGE_OK &&
+                              !is_below(&train, &data) && !is_below(&data, &train));
 }
 
 static enum exit_code check_trainer(struct preflight *preflight)

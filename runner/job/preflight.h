@@ -46,6 +46,12 @@ typedef void finding_fn(void *context, const struct finding *finding);
 enum exit_code preflight_run(struct job *job, bool all, finding_fn *found, void *context);
 
 /*
+ * Whether something may be put into train_url although checks failed, whichever came first: it is
+ * given, and keeps clear of data_url; a folder must be there already. Logs nothing.
+ */
+bool preflight_may_write(const struct job *job);
+
+/*
  * `check`: prints each finding as one line, or a JSON object {check, state, text, remedy, exit};
  * with JSON a last line {summary: {checks, warnings, failed, seconds}}.
  */

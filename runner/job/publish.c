@@ -50,7 +50,8 @@ struct publisher {
     size_t pins;
     uint64_t skipped;
     uint64_t seq;
-    struct publication *results; /* made by publisher_finish */
+    publication_fn *told; /* NULL: nobody is */
+    void *told_context;
 
     char *shared_path; /* the graph's file; the adding thread's alone */
 };
@@ -82,6 +83,15 @@ static size_t find_newest(const struct publisher *publisher)
 }
 
 /* Under the lock. */
+static void tell(const struct publisher *publisher, const struct entry *entry)
+{
+    if (publisher->told) {
+        publisher->told(publisher->told_context, (size_t)(entry - publisher->entries),
+                        &entry->result);
+    }
+}
+
+/* Under the lock. */
 static void settle(struct publisher *publisher, struct entry *entry, enum publication_state state)
 {
     for (size_t i = 0; i < entry->unit.file_count; i++) {
@@ -90,6 +100,7 @@ static void settle(struct publisher *publisher, struct entry *entry, enum public
     unit_release(&entry->unit);
     entry->result.state = state;
     publisher->skipped += state == PUBLICATION_SUPERSEDED;
+    tell(publisher, entry);
 }
 
 /* Skips the oldest that wait, beyond most; the newest and the one under way stay. Under the lock.
@@ -167,6 +178,7 @@ static void try_once(struct publisher *publisher, size_t index)
         entry->result.size = delivered.size;
         entry->result.crc32 = delivered.crc32;
         entry->result.verified = delivered.verified;
+        entry->result.is_pointed = delivered.is_pointed;
         entry->result.seconds_to_pointer = clock_seconds() - entry->added;
         settle(publisher, entry, PUBLICATION_CONFIRMED);
         return;
@@ -247,6 +259,12 @@ struct publisher *publisher_new(const struct remote *remote, const char *run, ui
         return NULL;
     }
     return publisher;
+}
+
+void publisher_tell(struct publisher *publisher, publication_fn *told, void *context)
+{
+    publisher->told = told;
+    publisher->told_context = context;
 }
 
 void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost)
@@ -343,6 +361,7 @@ static bool add_entry(struct publisher *publisher, struct entry *entry)
             publisher->pins += file->fd >= 0;
         }
         publisher->entries[publisher->count++] = *entry;
+        tell(publisher, &publisher->entries[publisher->count - 1]);
         skip_oldest(publisher, WAITING_MAX);
         pthread_cond_broadcast(&publisher->changed);
     }
@@ -458,10 +477,6 @@ bool publisher_finish(struct publisher *publisher, double timeout_s)
         log_info(publisher->log, "%llu checkpoints were not published: newer ones went first",
                  (unsigned long long)publisher->skipped);
     }
-    publisher->results = calloc(publisher->count + 1, sizeof *publisher->results);
-    for (size_t i = 0; publisher->results && i < publisher->count; i++) {
-        publisher->results[i] = publisher->entries[i].result;
-    }
     /* One that changed or went was replaced by what was given later, or by nothing. */
     size_t last = publisher->count;
     while (last > 0 && publisher->entries[last - 1].result.state == PUBLICATION_SUPERSEDED) {
@@ -486,12 +501,6 @@ enum storage_code publisher_mark_finished(struct publisher *publisher, const str
     return remote_move_latest(remote, &pointer, &delivery->began, err);
 }
 
-const struct publication *publisher_results(const struct publisher *publisher, size_t *count)
-{
-    *count = publisher->results ? publisher->count : 0;
-    return publisher->results;
-}
-
 void publisher_free(struct publisher *publisher)
 {
     if (!publisher) {
@@ -505,6 +514,5 @@ void publisher_free(struct publisher *publisher)
     delivery_release(&publisher->delivery);
     free(publisher->shared_path);
     free(publisher->entries);
-    free(publisher->results);
     free(publisher);
 }

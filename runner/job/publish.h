@@ -36,8 +36,16 @@ struct publication {
     enum storage_verified verified; /* the least of all its files */
     const char *evidence; /* why it was taken for complete: "saved", "rename", …; static */
     enum publication_state state;
+    bool is_pointed;           /* the pointer moved to it; not to one that went out after a newer */
     double seconds_to_pointer; /* from its being added */
 };
+
+/*
+ * Told of each checkpoint when it is taken, and again whenever its state has changed; index counts
+ * them from 0. From any thread, one call at a time and in their order; it must not call the
+ * publisher.
+ */
+typedef void publication_fn(void *context, size_t index, const struct publication *publication);
 
 /*
  * Starts the thread. remote, run and log are borrowed until publisher_free. give_up is the stop
@@ -68,6 +76,9 @@ struct publication_unit {
 
 /* Nothing more is published once *lost is true. Before the first unit. */
 void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost);
+
+/* Before the first unit. */
+void publisher_tell(struct publisher *publisher, publication_fn *told, void *context);
 
 struct retention;
 /* Deletes in the store, after each checkpoint, what need not stay. Before the first unit. */
@@ -105,9 +116,6 @@ bool publisher_finish(struct publisher *publisher, double timeout_s);
  * now, which may be another way than before. */
 enum storage_code publisher_mark_finished(struct publisher *publisher, const struct remote *remote,
                                           struct storage_error *err);
-
-/* What became of each; count goes to *count. Borrowed, valid after publisher_finish. */
-const struct publication *publisher_results(const struct publisher *publisher, size_t *count);
 
 void publisher_free(struct publisher *publisher); /* after publisher_finish; NULL is fine */
 

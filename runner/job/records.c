@@ -1,6 +1,9 @@
 #include "runner/job/records.h"
 
 #include "runner/job/events.h"
+#include "runner/job/keeper.h"
+#include "runner/job/lock.h"
+#include "runner/job/preflight.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +16,7 @@
 struct records {
     struct events *events; /* NULL: none asked for */
     struct log_file *log;  /* NULL: none */
+    struct keeper *keeper; /* NULL: none is needed, or it has ended */
 };
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -39,6 +43,9 @@ enum exit_code records_begin(struct job *job)
                             settings->events && settings->metrics_file ? " or " : "",
                             settings->metrics_file ? settings->metrics_file : "", strerror(errno));
         }
+    }
+    if (settings->metrics_file || (job->has_remote && settings->log_upload_interval > 0)) {
+        job->records->keeper = keeper_new(job->report, &job->app->log);
     }
     log_on_warning(&job->app->log, on_warning, job);
     return EXIT_DONE;
@@ -97,6 +104,39 @@ void records_name_run(struct job *job)
     fetch_log(job, path, here + strlen(".jobferry/"));
     if (!log_file_move(records->log, path)) {
         log_warn(&job->app->log, "the log stays jobferry.log: %s: %s", path, strerror(errno));
+    }
+}
+
+/* ---- while the job runs ---------------------------------------------------------------------- */
+
+void records_upload_log(struct job *job)
+{
+    const struct records *records = job->records;
+    char name[128];
+    if (!records->keeper || !records->log || job->settings->log_upload_interval == 0 ||
+        !job->has_remote) {
+        return;
+    }
+    snprintf(name, sizeof name, "log/%s.log", job->run);
+    const struct keeper_upload upload = {.file = records->log,
+                                         .train_text = job->train_text,
+                                         .name = name,
+                                         .interval_s = job->settings->log_upload_interval,
+                                         .lost = job->lock ? lock_lost(job->lock) : NULL};
+    keeper_upload(records->keeper, job->app, &upload);
+}
+
+void records_upload_soon(struct job *job)
+{
+    if (job->records && job->records->keeper) {
+        keeper_soon(job->records->keeper);
+    }
+}
+
+void records_checkpoint(struct job *job, bool waits)
+{
+    if (job->records->keeper) {
+        keeper_checkpoint(job->records->keeper, waits);
     }
 }
 
@@ -162,9 +202,46 @@ static enum exit_code put_log(struct job *job)
 
 enum exit_code records_write(struct job *job)
 {
+    keeper_free(job->records->keeper);
+    job->records->keeper = NULL;
     enum exit_code code = put_reports(job);
     enum exit_code logged = put_log(job);
     return code ? code : logged;
+}
+
+void records_put_failure(struct job *job)
+{
+    enum {
+        FAILURE_MS = 5000
+    };
+    struct log *log = &job->app->log;
+    struct storage_error err = {0};
+    struct place train = {0};
+    char key[STORAGE_PATH_MAX];
+    char failure[sizeof log->failure];
+    if (!job->records || atomic_load(job->app->stop) || !preflight_may_write(job)) {
+        return;
+    }
+    char *early = log_early(log);
+    char *text = report_text(job->report, log);
+    copy_text(failure, sizeof failure, log->failure);
+    log->muted = true; /* what matters has been said */
+    bool opened =
+        !place_open(&train, job->app, SIDE_TRAIN, job->train_url, job->app->stop, FAILURE_MS);
+    const struct remote remote = {.store = train.store, .root = train.url.key};
+    remote_key(&remote, key, "log/jobferry.report.json");
+    bool there = opened && text && !storage_put(train.store, key, text, strlen(text), NULL, &err);
+    remote_key(&remote, key, "log/jobferry.log");
+    if (there && job->records->log) {
+        log_file_put(job->records->log, train.store, key, &err);
+    } else if (there && early) {
+        storage_put(train.store, key, early, strlen(early), NULL, &err);
+    }
+    log->muted = false;
+    copy_text(log->failure, sizeof log->failure, failure);
+    place_close(&train);
+    free(text);
+    free(early);
 }
 
 void records_end(struct job *job)
@@ -173,6 +250,7 @@ void records_end(struct job *job)
     if (!records) {
         return;
     }
+    keeper_free(records->keeper);
     events_close(records->events);
     log_on_warning(&job->app->log, NULL, NULL);
     log_set_file(&job->app->log, NULL);

@@ -1,5 +1,6 @@
 #include "runner/job/report.h"
 
+#include "runner/app.h"
 #include "runner/job/report_html.h"
 #include "runner/json_line.h"
 #include "runner/version.h"
@@ -14,6 +15,9 @@ struct report {
     pthread_mutex_t lock; /* over all below */
     json_t *root;
     json_t *phases, *epochs, *training; /* inside root */
+    json_t *checkpoints;                /* the same; NULL: there is none yet */
+    uint64_t confirmed_step;
+    char taken[256], pointed[256]; /* the newest of them, and the newest the pointer moved to */
     struct {
         report_listener_fn *tell;
         void *context;
@@ -152,6 +156,13 @@ void report_listen(struct report *report, report_listener_fn *listener, void *co
     pthread_mutex_unlock(&report->lock);
 }
 
+void report_tick(struct report *report)
+{
+    pthread_mutex_lock(&report->lock);
+    tell(report, "tick", NULL);
+    pthread_mutex_unlock(&report->lock);
+}
+
 void report_state(struct report *report, const char *state)
 {
     add(report, "state", json_pack("{ss}", "state", state), NULL, NULL);
@@ -275,12 +286,13 @@ static json_t *checkpoint_json(const struct publication *one)
     snprintf(crc32, sizeof crc32, "%08x", one->crc32);
     bool confirmed = one->state == PUBLICATION_CONFIRMED;
     return json_pack(
-        "{so sI sI sI sI ss ss ss so so}", "name", json_text(one->name), "epoch",
+        "{so sI sI sI sI ss ss ss so so sb}", "name", json_text(one->name), "epoch",
         (json_int_t)one->epoch, "step", (json_int_t)one->step, "cumulative_step",
         (json_int_t)one->cumulative_step, "size", (json_int_t)one->size, "crc32", crc32, "state",
         state_name(one->state), "evidence", one->evidence ? one->evidence : "", "verified",
         confirmed ? json_string(storage_verified_name(one->verified)) : json_null(),
-        "seconds_to_pointer", confirmed ? number(one->seconds_to_pointer) : json_null());
+        "seconds_to_pointer", confirmed ? number(one->seconds_to_pointer) : json_null(), "pointed",
+        one->is_pointed);
 }
 
 void report_promotion(struct report *report, json_t *promotion)
@@ -288,26 +300,46 @@ void report_promotion(struct report *report, json_t *promotion)
     add(report, "promotion", promotion, "promotion", NULL);
 }
 
-void report_checkpoints(struct report *report, const struct publication *publications, size_t count,
-                        uint64_t newest_local_step)
+/* The list is there from the first of them, or from the end on. Called with the lock held. */
+static void begin_checkpoints(struct report *report)
 {
-    json_t *list = json_array();
-    uint64_t confirmed = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct publication *one = &publications[i];
-        json_t *object = checkpoint_json(one);
-        json_array_append(list, object);
-        add(report, "checkpoint", object, NULL, NULL);
-        if (one->state == PUBLICATION_CONFIRMED && one->cumulative_step > confirmed) {
-            confirmed = one->cumulative_step;
-        }
+    if (!report->checkpoints) {
+        report->checkpoints = json_array();
+        json_object_set_new(report->root, "checkpoints", report->checkpoints);
     }
+}
+
+void report_checkpoint(struct report *report, size_t index, const struct publication *one)
+{
+    json_t *object = checkpoint_json(one);
     pthread_mutex_lock(&report->lock);
-    json_object_set_new(report->root, "checkpoints", list);
+    begin_checkpoints(report);
+    if (index < json_array_size(report->checkpoints)) {
+        json_array_set(report->checkpoints, index, object);
+    } else {
+        json_array_append(report->checkpoints, object);
+        copy_text(report->taken, sizeof report->taken, one->name);
+    }
+    if (one->is_pointed) {
+        copy_text(report->pointed, sizeof report->pointed, one->name);
+    }
+    if (one->state == PUBLICATION_CONFIRMED && one->cumulative_step > report->confirmed_step) {
+        report->confirmed_step = one->cumulative_step;
+    }
+    pthread_mutex_unlock(&report->lock);
+    add(report, "checkpoint", object, NULL, NULL);
+}
+
+void report_exposure(struct report *report, uint64_t newest_local_step)
+{
+    pthread_mutex_lock(&report->lock);
+    uint64_t confirmed = report->confirmed_step;
+    begin_checkpoints(report);
     pthread_mutex_unlock(&report->lock);
     add(report, "exposure",
-        json_pack("{sI sI}", "newest_local_step", (json_int_t)newest_local_step,
-                  "newest_confirmed_step", (json_int_t)confirmed),
+        json_pack("{sI sI so so}", "newest_local_step", (json_int_t)newest_local_step,
+                  "newest_confirmed_step", (json_int_t)confirmed, "newest_local",
+                  json_text(report->taken), "newest_confirmed", json_text(report->pointed)),
         "exposure", NULL);
 }
 

@@ -24,13 +24,17 @@ void report_free(struct report *report);
 /*
  * Told of each thing that is added: "state" {state}, "run" {run, attempt}, "phase", "dataset",
  * "epoch", "metrics", "checkpoint", "warning" {text}, "promotion", "exit"; the object as
- * report.json has it, borrowed. From the adding thread, one at a time; it must not add.
+ * report.json has it, borrowed. "tick", with no object, is of the time only. From the adding
+ * thread, one at a time; it must not add.
  */
 typedef void report_listener_fn(void *context, const char *event, const json_t *object);
 enum {
     REPORT_LISTENERS = 2
 };
 void report_listen(struct report *report, report_listener_fn *listener, void *context);
+
+/* Tells the listeners that time has passed; about once a second, by whoever has a thread. */
+void report_tick(struct report *report);
 
 /* A state of the job begins. */
 void report_state(struct report *report, const char *state);
@@ -69,8 +73,10 @@ double report_metric(struct report *report, const char *name);
 void report_metric_add(struct report *report, const char *name, double value);
 /* promoted, and what was compared with what: the object is taken. */
 void report_promotion(struct report *report, json_t *promotion);
-void report_checkpoints(struct report *report, const struct publication *publications, size_t count,
-                        uint64_t newest_local_step);
+/* A checkpoint as it stands now; index: which one, each from 0 on told before the next. */
+void report_checkpoint(struct report *report, size_t index, const struct publication *one);
+/* What a loss of this machine would cost now: the newest here, and the newest of the store. */
+void report_exposure(struct report *report, uint64_t newest_local_step);
 /* How it ended: the exit code, by whose ("runner" or "command"), and why in a sentence. */
 void report_exit(struct report *report, enum exit_code code, const char *by, const char *reason);
 

@@ -27,9 +27,7 @@ static bool drain(struct job *job)
         job->end.step = result.step;
     }
     bool confirmed = publisher_finish(job->publisher, (double)job->settings->drain_timeout);
-    size_t count = 0;
-    const struct publication *publications = publisher_results(job->publisher, &count);
-    report_checkpoints(job->report, publications, count, job->end.cumulative_step);
+    report_exposure(job->report, job->end.cumulative_step);
     return confirmed;
 }
 

@@ -102,6 +102,9 @@ enum exit_code state_finalize(struct job *job)
                 code == EXIT_DONE ? "finished"
                 : job->code       ? job->reason
                                   : job->app->log.failure);
+    if (job->has_remote && !job->remote.store) {
+        records_put_failure(job);
+    }
     enum exit_code written = records_write(job);
     return code ? code : written;
 }

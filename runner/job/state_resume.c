@@ -98,6 +98,13 @@ static bool know(void *context, const struct manifest *manifest)
     return publisher_know(context, manifest);
 }
 
+static void on_publication(void *context, size_t index, const struct publication *publication)
+{
+    struct job *job = context;
+    report_checkpoint(job->report, index, publication);
+    records_checkpoint(job, publication->state == PUBLICATION_QUEUED);
+}
+
 static enum exit_code start_publisher(struct job *job)
 {
     struct storage_error err;
@@ -111,6 +118,7 @@ static enum exit_code start_publisher(struct job *job)
     if (!retention_parse(&retention, job->settings->keep_remote, message, sizeof message)) {
         return app_fail(job->app, EXIT_USAGE, "%s", message);
     }
+    publisher_tell(job->publisher, on_publication, job);
     publisher_retain(job->publisher, &retention);
     publisher_watch_lock(job->publisher, lock_lost(job->lock));
     if (job->pointer_failed) {
@@ -152,5 +160,9 @@ enum exit_code state_resume(struct job *job)
     if (job->lock) {
         lock_name_run(job->lock, job->run, job->attempt);
     }
-    return job->has_remote ? start_publisher(job) : EXIT_DONE;
+    code = job->has_remote ? start_publisher(job) : EXIT_DONE;
+    if (!code) {
+        records_upload_log(job);
+    }
+    return code;
 }

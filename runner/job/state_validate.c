@@ -19,6 +19,7 @@ enum exit_code state_validate(struct job *job)
     code = code ? code : preflight_run(job, false, warn, job);
     if (code) {
         report_exit(job->report, code, "runner", job->app->log.failure);
+        records_put_failure(job);
         return code;
     }
     records_open_log(job);
