@@ -68,6 +68,7 @@ for _ in $(seq 1 600); do
 done
 exit 9
 END
+# shellcheck disable=SC2016
 expect 0 '' "$jobferry" --data_url=digits --train_url=live --work_dir=livework --events=live.events --metrics_file=live.prom -- \
   sh -c 'echo 1 >"$JOBFERRY_CKPT_DIR/x.tmp" && mv "$JOBFERRY_CKPT_DIR/x.tmp" "$JOBFERRY_CKPT_DIR/m-1_5.ckpt" &&
     sh "$0/wait_for.sh" "\"event\":\"checkpoint\",\"name\":\"m-1_5.ckpt\".*\"confirmed\".*\"pointed\":true" "$0/live.events" &&

@@ -49,12 +49,28 @@ expect 80 "f1 is 0.75" "$jobferry" --data_url=digits --train_url=cmd --work_dir=
 expect 80 "no metric 'f2'" "$jobferry" --data_url=digits --train_url=cmd --work_dir=cw --gate='f2>0.8' -- "${command[@]}"
 
 # Nothing new: 0 at once. A file that changed: it trains.
-again() { "$jobferry" --data_url=digits --train_url=changed --work_dir=chw --epochs=1 --if_changed; }
+again() { "$jobferry" --data_url=digits --train_url=changed --work_dir=chw --epochs=1 --if_changed "$@"; }
 expect 0 'Metrics' again
 expect 0 'if_changed: digits holds what the finished run 2.* used .4 objects' again
 check "nothing was trained" bash -c "! grep -q Metrics '$output'"
 touch digits/test/t10k-labels-idx1-ubyte.gz
 expect 0 'Metrics' again
+
+# The last run's outcome is repeated: a missed gate stays missed, at once, until something changes.
+expect 80 "if_changed: .* misses --gate 'loss<0': loss is .*; training again" again --gate='loss<0'
+one_line
+expect 0 'nothing to do' again --gate='loss<100'
+touch digits/test/t10k-labels-idx1-ubyte.gz
+expect 80 "--gate 'loss<0' is not met" again --gate='loss<0'
+expect 80 "if_changed: .* misses" again --gate='loss<0'
+check "nothing was trained" bash -c "! grep -q Metrics '$output'"
+expect 0 'missed another --gate than today.s: once more' again --gate='loss<100'
+check "it was trained" has Metrics "$output"
+expect 0 'nothing to do' again --gate='loss<100'
+# shellcheck disable=SC2016
+expect 0 'no metric that --gate asks for: once more' again --gate='f1>0' -- \
+  sh -c 'echo "{\"f1\": 1}" >"$JOBFERRY_OUTPUT_DIR/metrics.json"; echo x >"$JOBFERRY_CKPT_DIR/m-9_9.pt"'
+expect 0 'nothing to do' again --gate='f1>0' -- true
 
 # ModelArts.
 ma=(env MA_JOB_DIR=/x MA_NUM_HOSTS=2)

@@ -83,8 +83,61 @@ static bool is_of_these(const json_t *report, const struct data_manifest *manife
            json_integer_value(json_object_get(dataset, "bytes")) == (json_int_t)manifest->bytes;
 }
 
+/* A metric in a report's JSON; NaN: it has none such. */
+static double recorded_metric(const json_t *report, const char *name)
+{
+    const json_t *metrics = json_object_get(json_object_get(report, "training"), "metrics");
+    const json_t *value = json_object_get(metrics, name);
+    if (!value && strcmp(name, "accuracy") == 0) {
+        value = json_object_get(metrics, "acc");
+    }
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+/*
+ * Nothing has changed since a run: training again would come to the same, so its outcome is this
+ * start's too. Held against today's --gate: one that it misses is EXIT_GATE again. Where it did not
+ * end well, or today's gate asks what it was not judged by, there is something to do after all.
+ */
+static enum exit_code repeat_outcome(struct job *job, const char *run, const json_t *report)
+{
+    json_int_t code = json_integer_value(json_object_get(json_object_get(report, "exit"), "code"));
+    const char *again = code && code != EXIT_GATE ? "did not end well" : NULL;
+    char message[512];
+    struct gate gate;
+    for (size_t i = 0; !again && i < job->settings->gate.count; i++) {
+        const char *text = job->settings->gate.items[i];
+        if (!gate_parse(&gate, text, message, sizeof message)) {
+            return app_fail(job->app, EXIT_USAGE, "%s", message);
+        }
+        double value = recorded_metric(report, gate.metric);
+        if (!isnan(value) && !gate_passes(&gate, value)) {
+            job->nothing_to_do = true;
+            return app_fail(job->app, EXIT_GATE,
+                            "--if_changed: %s holds what run %s used, and that misses --gate '%s': "
+                            "%s is %.6g; training again would come to the same",
+                            job->data_text, run, text, gate.metric, value);
+        }
+        again = isnan(value) ? "has no metric that --gate asks for" : NULL;
+    }
+    again = !again && code == EXIT_GATE ? "missed another --gate than today's" : again;
+    job->nothing_to_do = !again;
+    if (again) {
+        log_info(&job->app->log, "--if_changed: %s holds what run %s used, but that %s: once more",
+                 job->data_text, run, again);
+    } else {
+        log_info(&job->app->log,
+                 "--if_changed: %s holds what the finished run %s used (%llu objects, manifest "
+                 "%08x): nothing to do",
+                 job->data_text, run, (unsigned long long)job->data_manifest.objects,
+                 job->data_manifest.crc32);
+    }
+    return EXIT_DONE;
+}
+
+/* *outcome is what the job is to end with, when nothing has changed. */
 static enum storage_code compare(struct job *job, const struct remote *remote,
-                                 struct storage_error *err)
+                                 enum exit_code *outcome, struct storage_error *err)
 {
     struct pointer latest;
     json_t *report = NULL;
@@ -100,12 +153,7 @@ static enum storage_code compare(struct job *job, const struct remote *remote,
     snprintf(name, sizeof name, "log/%s.report.json", latest.run);
     code = code ? code : get_json(remote, name, &report, err);
     if (!code && is_of_these(report, &job->data_manifest)) {
-        job->nothing_to_do = true;
-        log_info(&job->app->log,
-                 "--if_changed: %s holds what the finished run %s used (%llu objects, manifest "
-                 "%08x): nothing to do",
-                 job->data_text, latest.run, (unsigned long long)job->data_manifest.objects,
-                 job->data_manifest.crc32);
+        *outcome = repeat_outcome(job, latest.run, report);
     }
     json_decref(report);
     return code;
@@ -121,11 +169,12 @@ enum exit_code retraining_look_for_change(struct job *job)
     enum exit_code code =
         place_open(&train, job->app, SIDE_TRAIN, job->train_text, job->app->stop, 0);
     const struct remote remote = {.store = train.store, .root = train.url.key};
-    if (!code && compare(job, &remote, &err)) {
+    enum exit_code outcome = EXIT_DONE;
+    if (!code && compare(job, &remote, &outcome, &err)) {
         code = app_fail_storage(job->app, &err);
     }
     place_close(&train);
-    return code;
+    return code ? code : outcome;
 }
 
 /* ---- is it good enough ----------------------------------------------------------------------- */
