@@ -124,6 +124,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
     }
     job->start.cumulative_step = candidate->state.cumulative_step;
     job->start.base_step = candidate->state.cumulative_step;
+    snprintf(job->newest, sizeof job->newest, "%s", candidate->path);
     log_info(&job->app->log, "run %s extends %s by %llu epochs, checkpoints %s-…", job->run,
              candidate->path, (unsigned long long)job->settings->epochs, job->prefix);
     return rates_set(job, true);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/runner_banned.h"
 
@@ -109,6 +110,20 @@ static void print_line(void *context, const char *line)
     log_result(context, line);
 }
 
+/* After an error: from where a training may go on. */
+static void tell_last_good(struct job *job)
+{
+    if (!job->newest[0]) {
+        return;
+    }
+    if (access(job->newest, R_OK) == 0) {
+        log_info(&job->app->log, "the last good checkpoint is %s", job->newest);
+        return;
+    }
+    log_info(&job->app->log, "the last good checkpoint was %s, which is no longer there%s",
+             job->newest, job->publisher ? "; what was published is in train_url" : "");
+}
+
 /* What was trained since the last save is saved too. */
 enum exit_code builtin_stop(struct job *job)
 {
@@ -125,7 +140,9 @@ enum exit_code builtin_stop(struct job *job)
         const struct model_checkpointing options = saving_options(job->settings, 1);
         if (model_save_as(job->model, options.saving.weights_only ? NULL : &job->end,
                           &options.saving, path, &err)) {
-            return app_fail_model(job->app, &err);
+            enum exit_code failure = app_fail_model(job->app, &err);
+            tell_last_good(job);
+            return failure;
         }
         snprintf(job->newest, sizeof job->newest, "%s", path);
         log_info(&job->app->log, "saved %s", path);
@@ -150,9 +167,7 @@ static enum exit_code after_training(struct job *job, struct watch *watch, enum 
     }
     if (code) {
         enum exit_code failure = app_fail_model(job->app, err);
-        if (job->newest[0]) {
-            log_info(&job->app->log, "the last good checkpoint is %s", job->newest);
-        }
+        tell_last_good(job);
         return failure;
     }
     if (job->test_set && !watch->evaluated) {
