@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs what docker/'s files say, as their YAML has it, without the platforms they are for.
 
-    tests/with_minio.sh tests/workflows.py JOBFERRY
+    tests/with_minio.sh tests/platforms/workflows.py JOBFERRY
 
 compose.yaml: each service's command and environment in the order of depends_on, jobferry and mc in
 place of the images. github/ and gitlab/retrain.yml: each step's lines, three times: the second ends early
@@ -18,7 +18,7 @@ import tempfile
 
 import yaml
 
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docker")
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docker")
 JOBFERRY = os.path.abspath(sys.argv[1])
 ENDPOINT = os.environ["MINIO_ENDPOINT"]
 ROOT = {"AWS_ACCESS_KEY_ID": os.environ["MINIO_ROOT_USER"],
