@@ -3,10 +3,9 @@
 
     tests/with_minio.sh tests/platforms/workflows.py JOBFERRY
 
-compose.yaml: each service's command and environment in the order of depends_on, jobferry and mc in
-place of the images. github/ and gitlab/retrain.yml: each step's lines, three times: the second ends early
+github/ and gitlab/retrain.yml: each step's lines, three times: the second ends early
 (--if_changed), the third meets other, poorer data and must not promote what it learns from them.
-By hand: it needs python3-yaml and mc.
+By hand: it needs python3-yaml.
 """
 import glob
 import os
@@ -50,33 +49,6 @@ def jobferry(*words):
 def load(name):
     with open(os.path.join(HERE, name), encoding="utf-8") as file:
         return yaml.safe_load(file)
-
-
-def compose():
-    services = load("compose.yaml")["services"]
-    volume = os.path.join(work, "volume")
-    os.mkdir(volume)
-
-    def local(text):
-        """The text as compose would give it: ${NAME:-default}, $$, and our places for the containers'."""
-        text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: {"MINIO_ROOT_USER": ROOT["AWS_ACCESS_KEY_ID"],
-                      "MINIO_ROOT_PASSWORD": ROOT["AWS_SECRET_ACCESS_KEY"]}.get(m[1], m[2]), text)
-        return text.replace("$$", "$").replace("http://minio:9000", ENDPOINT).replace("/scratch", volume)
-
-    grace = re.search(r"--grace=(\d+)", " ".join(services["job"]["command"]))
-    check("stop_grace_period fits --grace", int(services["job"]["stop_grace_period"].rstrip("s")) >= int(grace[1]) + 5)
-    for name in ("buckets", "digits", "upload", "job"):
-        service = services[name]
-        words = [local(word) for word in service["command"]]
-        words = service["entrypoint"] + words if "entrypoint" in service else [JOBFERRY] + words
-        environment = {key: local(value) for key, value in service.get("environment", {}).items()}
-        code, text = run(words, environment, volume)
-        check(f"compose: {name} ends with 0", code == 0, text)
-    code, text = jobferry("ls", "s3://out/job1/ckpt/")
-    check("compose: checkpoints are there", "lenet-2_" in text, text)
-    keys = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret", "AWS_ENDPOINT_URL_S3": ENDPOINT}
-    code, text = run([JOBFERRY, "ls", "s3://out/job1/"], keys, work)
-    check("compose: the reader may not look at results", code == 77, text)
 
 
 def github(folder, environment):
@@ -143,7 +115,6 @@ def retrain(name, steps):
 
 
 try:
-    compose()
     retrain("github", github)
     retrain("gitlab", gitlab)
 finally:
