@@ -62,7 +62,7 @@ jobferry_test(test_preflight LIBS runner LABELS threads SOURCES scripted_server.
 jobferry_test(test_progress LIBS runner)
 jobferry_test(test_report LIBS runner PkgConfig::JANSSON LABELS threads)
 jobferry_test(test_tee LIBS runner LABELS threads SOURCES scratch.c)
-jobferry_test(test_units LIBS runner)
+jobferry_test(test_units LIBS runner SOURCES scratch.c)
 jobferry_test(test_watch LIBS runner SOURCES scratch.c)
 
 # Rules of the tree, as tests.

@@ -186,7 +186,21 @@ expect 0 '"kind": ?"data"' "$jobferry" cleanup --checkpoints --keep_remote=lates
 expect 0 'deleted ckpt/m-1_1.safetensors' "$jobferry" cleanup --checkpoints --keep_remote=latest:2 --yes all/out
 check "the two newest are left" bash -c '[ "$(ls all/out/ckpt | tr "\n" " ")" = "m-1_3.safetensors m-1_4.safetensors " ]'
 check "and verify" verifies all
-expect 0 '' job keep "$four" --keep_remote=latest:1,best:acc:1
+expect 0 '' job keep "$four" --keep_remote=latest:1
 check "a job keeps by the rule" bash -c '[ "$(ls keep/out/ckpt)" = m-1_4.safetensors ]'
 check "and it verifies" verifies keep
+
+# The best of COMMAND's are those that its metrics.jsonl says: told before, after, or never.
+expect 0 'best:acc cannot rank this run.s checkpoints.*metrics.jsonl' job unranked "$four" --keep_remote=latest:1,best:acc:1
+check "told once" test "$(grep -c 'cannot rank' "$output")" -eq 1
+check "what nothing ranks stays" bash -c '[ $(ls unranked/out/ckpt | wc -l) -eq 4 ]'
+best='tell() { echo "{\"checkpoint\": \"m-1_$1.safetensors\", \"acc\": 0.$2}" >>"$JOBFERRY_OUTPUT_DIR/metrics.jsonl"; }
+  tell 1 5; cat "$A" >m-1_1.safetensors; sleep 0.6; cat "$A" >m-1_2.safetensors; sleep 0.6; tell 2 875
+  cat "$A" >m-1_3.safetensors; sleep 0.6; tell 3 7; cat "$A" >m-1_4.safetensors; sleep 0.6; tell 4 625'
+expect 0 '' job ranked "$best" --keep_remote=latest:1,best:acc:1
+check "the best and the newest stay" bash -c '[ "$(ls ranked/out/ckpt | tr "\n" " ")" = "m-1_2.safetensors m-1_4.safetensors " ]'
+check "their manifests have the metric, also one that came late" bash -c '[ "$(cat ranked/out/.jobferry/manifest/*/*.json | grep -cE "\"acc\": 0\.(875|625)")" -eq 2 ]'
+check "and verify" verifies ranked
+expect 0 'keep|deleted' "$jobferry" cleanup --checkpoints --keep_remote=best:acc:1 --yes ranked/out
+check "the pointer's stays too" bash -c '[ $(ls ranked/out/ckpt | wc -l) -eq 2 ]'
 finish

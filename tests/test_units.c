@@ -1,6 +1,8 @@
 /* Which files are one step, what manifests name, and which of them stay in the store. */
 #include "runner/job/naming_rule.h"
 #include "runner/job/retention.h"
+#include "runner/job/unit_metrics.h"
+#include "scratch.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -128,7 +130,7 @@ static void what_rules_keep_stays(void **state)
         {"latest:1", "M:r/4 M:r/3 M:r/1 k1 k3 k4 "},
         {"best:acc:1", "M:r/5 M:r/4 M:r/1 k1 k4 k5 "}, /* 3 is the best; 4's is not known */
         {"latest:1,best:acc:2", "M:r/4 M:r/1 k1 k4 "},
-        {"best:loss:1", "M:r/5 M:r/4 M:r/3 M:r/1 k1 k3 k4 k5 "}, /* nobody knows a loss */
+        {"best:loss:1", ""}, /* nobody knows a loss: it ranks nothing */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ledger ledger = {0};
@@ -175,12 +177,103 @@ static void what_rules_keep_stays(void **state)
     }
 }
 
+static void a_metric_that_is_not_known_yet_is_awaited(void **state)
+{
+    (void)state;
+    struct ledger ledger = {0};
+    struct retention retention;
+    char message[200];
+    char gone[1000] = "";
+    add(&ledger, "q", 9, 90, 0.1, "old", "k9"); /* another run's metric makes none of ours late */
+    add(&ledger, "r", 1, 10, (double)NAN, "a", "k1");
+    add(&ledger, "r", 2, 20, (double)NAN, "b", "k2");
+    assert_true(retention_parse(&retention, "latest:1,best:acc:1", message, sizeof message));
+    const struct retention_job job = {.ledger = &ledger,
+                                      .run = "r",
+                                      .pointed = {"", ""},
+                                      .told = note,
+                                      .context = gone,
+                                      .dry_run = true};
+    assert_string_equal(retention_unranked(&retention, &ledger, "r"), "acc");
+    assert_null(retention_unranked(&retention, &ledger, "q"));
+    assert_int_equal(retention_apply(&retention, &job, NULL), STORAGE_OK);
+    assert_string_equal(gone, "");
+    /* The second's is known: the first had its time; the third has not. */
+    add(&ledger, "r", 2, 20, 0.5, "b", "k2");
+    add(&ledger, "r", 3, 30, (double)NAN, "c", "k3");
+    add(&ledger, "r", 4, 40, (double)NAN, "d", "k4");
+    assert_null(retention_unranked(&retention, &ledger, "r"));
+    assert_int_equal(retention_apply(&retention, &job, NULL), STORAGE_OK);
+    assert_string_equal(gone, "M:r/1 k1 ");
+    ledger_release(&ledger);
+}
+
+/* Whose metrics a line of metrics.jsonl tells. */
+static void lines_tell_metrics_of_checkpoints(void **state)
+{
+    (void)state;
+    static const char lines[] =
+        "{\"checkpoint\": \"m-1_5.pt\", \"acc\": 0.5, \"loss\": 2}\n"
+        "nonsense\n[1]\n{\"checkpoint\": \"/\", \"acc\": 1}\n"
+        "{\"epoch\": 2, \"accuracy\": 0.25}\n"
+        "{\"checkpoint\": \"/w/ckpt/m-1_5.pt\", \"acc\": 0.75}\n"
+        "{\"epoch\": 3, \"step\": 7, \"loss\": 0.5, \"name\": \"x\"}\n"
+        "{\"checkpoint\": \"w/step-9/\", \"acc\": 0.9}\n"
+        "{\"step\": 4, \"acc\": 0.1}\n"
+        "{\"checkpoint\": \"m-1_6.pt\"}\n{\"checkpoint\": \"m-1_6.pt\", \"acc\": \"x\"}\n"
+        "{\"checkpoint\": \"last.pt\", \"acc\": 0.3}\n{\"epoch\": 1, \"acc\": 0.";
+    static const struct {
+        const char *name, *key;
+        uint64_t epoch, step, seq;
+        double accuracy;
+    } cases[] = {
+        {"m-1_5.pt", "ckpt/m-1_5.pt", 1, 5, 1, 0.75}, /* the last line, by a path */
+        {"m-2_9.pt", "ckpt/m-2_9.pt", 2, 9, 2, 0.25}, /* its epoch */
+        {"am-1_5.pt", "ckpt/am-1_5.pt", 1, 50, 3, -1},
+        {"step-9/a.pt", "ckpt/step-9/a.pt", 0, 1, 1, 0.9}, /* its folder */
+        {"m-1_6.pt", "ckpt/m-1_6.pt", 1, 6, 3, -1},        /* no numbers */
+        {"x.pt", "ckpt/x.pt", 0, 4, 4, -1},                /* a number of ours is no step */
+        {"last.pt", "ckpt/last.pt", 0, 1, 1, 0.3},
+        {"last.pt", ".jobferry/data/r/1-2/last.pt", 0, 2, 2, -1}, /* which of its versions? */
+    };
+    char *folder = scratch_make();
+    scratch_write(folder, "metrics.jsonl", lines, sizeof lines - 1);
+    struct unit_metrics *metrics = unit_metrics_read(scratch_path(folder, "metrics.jsonl"));
+    assert_non_null(metrics);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[64];
+        char key[64];
+        snprintf(name, sizeof name, "%s", cases[i].name);
+        snprintf(key, sizeof key, "%s", cases[i].key);
+        struct manifest_file file = {.name = name, .key = key};
+        struct manifest manifest = {.epoch = cases[i].epoch,
+                                    .step = cases[i].step,
+                                    .seq = cases[i].seq,
+                                    .loss = (double)NAN,
+                                    .accuracy = (double)NAN,
+                                    .files = &file,
+                                    .file_count = 1};
+        assert_int_equal(unit_metrics_fill(metrics, &manifest), cases[i].accuracy >= 0);
+        assert_true(cases[i].accuracy >= 0 ? manifest.accuracy == cases[i].accuracy
+                                           : isnan(manifest.accuracy));
+    }
+    struct manifest third = {.epoch = 3, .step = 7, .accuracy = 1};
+    assert_true(unit_metrics_fill(metrics, &third));
+    assert_true(third.loss == 0.5 && isnan(third.accuracy));
+    unit_metrics_free(metrics);
+    assert_null(unit_metrics_read(scratch_path(folder, "absent")));
+    unit_metrics_free(NULL);
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_tell_unit_epoch_and_step),
         cmocka_unit_test(the_newest_manifest_tells_of_a_name),
         cmocka_unit_test(what_rules_keep_stays),
+        cmocka_unit_test(a_metric_that_is_not_known_yet_is_awaited),
+        cmocka_unit_test(lines_tell_metrics_of_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* delivery.c - data, verify, manifest, pointer; and the refreshing of names written again. */
 #include "runner/job/delivery.h"
 #include "runner/job/evidence.h"
+#include "runner/job/unit_metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 enum {
     SEND_WORKERS = 8,
     SEND_MEMORY = 64 * 1024 * 1024, /* bytes of part buffers */
-    REFRESH_FILES_MAX = 100         /* a unit of more files is not refreshed for people */
+    REFRESH_FILES_MAX = 100,        /* a unit of more files is not refreshed for people */
+    UNRANKED_MAX = 3                /* checkpoints without a metric before it is told */
 };
 
 void unit_release(struct unit *unit)
@@ -416,8 +418,29 @@ static void refresh(struct delivery *delivery, const struct manifest *now)
     }
 }
 
+/* A rule that nothing can be ranked by keeps everything: said once, when metrics had their time. */
+static void tell_unranked(struct delivery *delivery, bool at_end)
+{
+    const char *metric = retention_unranked(&delivery->retention, &delivery->ledger, delivery->run);
+    size_t ours = 0;
+    for (size_t i = 0; i < delivery->ledger.count; i++) {
+        ours += strcmp(delivery->ledger.records[i].manifest.run, delivery->run) == 0;
+    }
+    if (metric && !delivery->has_told_unranked && (at_end || ours > UNRANKED_MAX)) {
+        delivery->has_told_unranked = true;
+        log_warn(
+            delivery->log,
+            "--keep_remote: best:%s cannot rank this run's checkpoints, no metric of theirs is "
+            "known, so it keeps them all%s",
+            metric,
+            delivery->metrics_path ? "; COMMAND tells them in output/metrics.jsonl, a line "
+                                     "{\"checkpoint\": NAME, \"acc\": X} each"
+                                   : "");
+    }
+}
+
 /* Deletes what --keep_remote does not keep. A failure is told, and tried again with the next. */
-static void retain(struct delivery *delivery)
+static void retain(struct delivery *delivery, bool at_end)
 {
     struct storage_error err = {0};
     struct pointer best = {0};
@@ -425,6 +448,11 @@ static void retain(struct delivery *delivery)
         return;
     }
     enum storage_code code = know_all(delivery, &err);
+    if (!code && delivery->metrics_path) {
+        code = unit_metrics_complete(delivery->metrics_path, &delivery->remote, delivery->run,
+                                     &delivery->ledger, &err);
+    }
+    tell_unranked(delivery, at_end);
     code = code ? code : remote_pointer(&delivery->remote, ".jobferry/best.json", &best, &err);
     const struct retention_job job = {.remote = &delivery->remote,
                                       .ledger = &delivery->ledger,
@@ -456,6 +484,11 @@ static enum storage_code make_manifest(const struct shipment *shipment, struct m
         if (!manifest_add_file(manifest, &shipment->list[i].line)) {
             return STORAGE_BUG;
         }
+    }
+    if (shipment->delivery->metrics_path) {
+        struct unit_metrics *metrics = unit_metrics_read(shipment->delivery->metrics_path);
+        unit_metrics_fill(metrics, manifest);
+        unit_metrics_free(metrics);
     }
     return STORAGE_OK;
 }
@@ -519,7 +552,7 @@ static enum storage_code publish(struct shipment *shipment, struct delivered *re
         }
     }
     if (!code) {
-        retain(delivery);
+        retain(delivery, false);
     }
     manifest_release(&manifest);
     return code;
@@ -554,4 +587,17 @@ enum storage_code deliver(struct delivery *delivery, struct unit *unit, struct d
     free(list);
     free(shipment);
     return code;
+}
+
+void delivery_conclude(struct delivery *delivery)
+{
+    struct storage_error err = {0};
+    if (delivery->retention.count > 0) {
+        retain(delivery, true);
+    } else if (delivery->metrics_path &&
+               unit_metrics_complete(delivery->metrics_path, &delivery->remote, delivery->run,
+                                     &delivery->ledger, &err)) {
+        log_warn(delivery->log, "metrics that came late are not in their manifests: %s",
+                 err.message);
+    }
 }

@@ -47,6 +47,8 @@ struct delivery {
     const atomic_bool *lost; /* the lock is another's now: nothing may be published; or NULL */
     struct log *log;
     struct retention retention; /* of this run's checkpoints; zeroed: all stay */
+    const char *metrics_path;   /* unit_metrics.h; NULL: units bring their own */
+    bool has_told_unranked;
     struct ledger ledger;
     bool knows_all;                /* manifests of all runs are in the ledger */
     struct pointer began, pointer; /* when we began; as we moved it last, run "" before that */
@@ -71,6 +73,11 @@ struct delivered {
  */
 enum storage_code deliver(struct delivery *delivery, struct unit *unit, struct delivered *result,
                           struct storage_error *err);
+/*
+ * After the last unit: metrics that came after their checkpoints go into their manifests, and
+ * retention is done once more. Failures are told, and no more.
+ */
+void delivery_conclude(struct delivery *delivery);
 void delivery_release(struct delivery *delivery);
 
 #endif

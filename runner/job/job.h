@@ -76,9 +76,10 @@ struct job {
     struct model_state start, end;
     char newest[JOB_PATH_MAX]; /* the newest checkpoint on disk, "" while there is none */
 
-    struct lock *lock;   /* NULL: `train` */
-    struct ferry *ferry; /* of COMMAND's checkpoints, while and after it runs */
-    bool pointer_failed; /* what latest.json names is not whole */
+    struct lock *lock;               /* NULL: `train` */
+    struct ferry *ferry;             /* of COMMAND's checkpoints, while and after it runs */
+    char metrics_path[JOB_PATH_MAX]; /* of COMMAND's checkpoints */
+    bool pointer_failed;             /* what latest.json names is not whole */
     struct publisher *publisher;
     atomic_bool give_up; /* ends what train's store is doing */
     bool nothing_to_do;  /* VALIDATE found so: the job ends, well */

@@ -219,6 +219,12 @@ static void *publisher_main(void *context)
             pause = PAUSE_FIRST_S;
         }
     }
+    bool is_calm = !publisher->fenced && !publisher->hurries && !atomic_load(publisher->give_up);
+    pthread_mutex_unlock(&publisher->lock);
+    if (is_calm) {
+        delivery_conclude(&publisher->delivery);
+    }
+    pthread_mutex_lock(&publisher->lock);
     publisher->ended = true;
     pthread_cond_broadcast(&publisher->changed);
     pthread_mutex_unlock(&publisher->lock);
@@ -275,6 +281,11 @@ void publisher_watch_lock(struct publisher *publisher, const atomic_bool *lost)
 void publisher_retain(struct publisher *publisher, const struct retention *retention)
 {
     publisher->delivery.retention = *retention;
+}
+
+void publisher_metrics(struct publisher *publisher, const char *path)
+{
+    publisher->delivery.metrics_path = path;
 }
 
 void publisher_distrust_pointer(struct publisher *publisher)

@@ -84,6 +84,10 @@ struct retention;
 /* Deletes in the store, after each checkpoint, what need not stay. Before the first unit. */
 void publisher_retain(struct publisher *publisher, const struct retention *retention);
 
+/* Where COMMAND tells its checkpoints' metrics (unit_metrics.h); borrowed. Before the first unit.
+ */
+void publisher_metrics(struct publisher *publisher, const char *path);
+
 /* What the pointer names now failed to verify: anything may be newer. Before the first unit. */
 void publisher_distrust_pointer(struct publisher *publisher);
 

@@ -86,18 +86,60 @@ static bool is_better(const struct retention_rule *rule, const struct manifest *
     return false;
 }
 
+/* Whether the rule can rank it. */
+static bool is_known(const struct retention_rule *rule, const struct manifest *manifest)
+{
+    return rule->kind == KEEP_LATEST ||
+           !isnan(rule->kind == KEEP_BEST_LOSS ? manifest->loss : manifest->accuracy);
+}
+
+/* Whether the rule cannot rank it, nor any later one of the run. */
+static bool is_awaited(const struct retention_rule *rule, const struct ledger *ledger,
+                       const struct manifest *manifest)
+{
+    static const struct retention_rule later = {.kind = KEEP_LATEST};
+    bool awaited = !is_known(rule, manifest);
+    for (size_t i = 0; awaited && i < ledger->count; i++) {
+        const struct manifest *other = &ledger->records[i].manifest;
+        awaited = strcmp(other->run, manifest->run) != 0 || !is_known(rule, other) ||
+                  !is_better(&later, other, manifest);
+    }
+    return awaited;
+}
+
+const char *retention_unranked(const struct retention *retention, const struct ledger *ledger,
+                               const char *run)
+{
+    for (size_t i = 0; i < retention->count; i++) {
+        const struct retention_rule *rule = &retention->rules[i];
+        size_t known = 0;
+        size_t unknown = 0;
+        for (size_t k = 0; k < ledger->count; k++) {
+            const struct manifest *manifest = &ledger->records[k].manifest;
+            bool is_ours = strcmp(manifest->run, run) == 0;
+            known += is_ours && is_known(rule, manifest);
+            unknown += is_ours && !is_known(rule, manifest);
+        }
+        if (known == 0 && unknown > 1) {
+            return rule->kind == KEEP_BEST_LOSS ? "loss" : "acc";
+        }
+    }
+    return NULL;
+}
+
 /* Whether fewer than the rule's number of the same run's are better. */
 static bool is_kept_by(const struct retention_rule *rule, const struct ledger *ledger,
                        const struct manifest *manifest)
 {
     uint64_t better = 0;
-    bool has_metric = rule->kind == KEEP_LATEST ||
-                      !isnan(rule->kind == KEEP_BEST_LOSS ? manifest->loss : manifest->accuracy);
+    if (!is_known(rule, manifest)) {
+        return is_awaited(rule, ledger, manifest);
+    }
     for (size_t i = 0; i < ledger->count && better < rule->count; i++) {
         const struct manifest *other = &ledger->records[i].manifest;
         better += strcmp(other->run, manifest->run) == 0 && is_better(rule, other, manifest);
     }
-    return has_metric && better < rule->count;
+    return better < rule->count;
 }
 
 static bool is_kept(const struct retention *retention, const struct retention_job *job,

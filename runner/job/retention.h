@@ -2,9 +2,10 @@
  * retention.h - which checkpoints stay in the store: `--keep_remote=latest:3,best:acc:1`.
  *
  * Without it nothing is ever deleted there, whatever the trainer deletes here. With it, of each run
- * stay the newest, the best by a metric, what the pointers name, and what has no rule that could
- * rank it away. Manifests go first, then the data that no manifest names any more: a death in
- * between leaves data that nobody names, never a manifest without its data.
+ * stay the newest, the best by a metric, what the pointers name, and, where there is a rule of a
+ * metric, each of which it is not known until one is known of a later one: it may come after the
+ * checkpoint has gone out, or never. Manifests go first, then the data that no manifest names any
+ * more: a death in between leaves data that nobody names, never a manifest without its data.
  */
 #ifndef RUNNER_RETENTION_H
 #define RUNNER_RETENTION_H
@@ -33,6 +34,13 @@ struct retention {
 
 /* Reads the option; "" and NULL keep everything. False: why not is written to message. */
 bool retention_parse(struct retention *retention, const char *text, char *message, size_t size);
+
+/*
+ * "acc" or "loss", the metric of a rule by which no checkpoint of the run can be ranked, of several
+ * that it has; NULL: there is none such.
+ */
+const char *retention_unranked(const struct retention *retention, const struct ledger *ledger,
+                               const char *run);
 
 /* Told of each manifest that goes, and of each object of data. */
 typedef void retention_fn(void *context, const char *name, bool is_manifest);

@@ -120,6 +120,10 @@ static enum exit_code start_publisher(struct job *job)
     }
     publisher_tell(job->publisher, on_publication, job);
     publisher_retain(job->publisher, &retention);
+    if (job->command &&
+        storage_join(job->metrics_path, JOB_PATH_MAX, job->output_dir, "metrics.jsonl")) {
+        publisher_metrics(job->publisher, job->metrics_path);
+    }
     publisher_watch_lock(job->publisher, lock_lost(job->lock));
     if (job->pointer_failed) {
         publisher_distrust_pointer(job->publisher);
