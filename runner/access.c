@@ -179,9 +179,11 @@ static bool take_instance(struct access *access)
     return take_source(access, STORAGE_KEYS_INSTANCE, "the machine's metadata service");
 }
 
+static const char aws_environment[] = "AWS_ACCESS_KEY_ID";
+
 static bool take_environment(struct access *access)
 {
-    return take_keys(access, "AWS_ACCESS_KEY_ID", environment("AWS_ACCESS_KEY_ID"),
+    return take_keys(access, aws_environment, environment("AWS_ACCESS_KEY_ID"),
                      environment("AWS_SECRET_ACCESS_KEY"), environment("AWS_SESSION_TOKEN")) ||
            take_keys(access, "OBS_ACCESS_KEY_ID", environment("OBS_ACCESS_KEY_ID"),
                      environment("OBS_SECRET_ACCESS_KEY"), environment("OBS_SECURITY_TOKEN")) ||
@@ -368,8 +370,14 @@ enum exit_code access_resolve(struct access *access, const struct settings *sett
     return EXIT_DONE;
 }
 
-bool access_has_fixed_token(const struct access *access)
+bool access_has_fixed_token(const struct access *access, int64_t *expires)
 {
+    const char *expiration = environment("AWS_CREDENTIAL_EXPIRATION");
+    *expires = 0;
+    if (expiration && strcmp(access->source, aws_environment) == 0 &&
+        !storage_keys_parse_expiry(expires, expiration)) {
+        *expires = 0;
+    }
     const struct storage_access *storage = &access->storage;
     const char *token = storage->session_token;
     if (storage->keys.kind == STORAGE_KEYS_FILE) {

@@ -44,7 +44,11 @@ enum exit_code access_resolve(struct access *access, const struct settings *sett
                               enum side side, struct log *log);
 void access_release(struct access *access);
 
-/* Whether the keys come with a session token that nothing renews: given, or written in a file. */
-bool access_has_fixed_token(const struct access *access);
+/*
+ * Whether the keys come with a session token that nothing renews: given, or written in a file.
+ * *expires is when it ends, seconds since 1970, where AWS_CREDENTIAL_EXPIRATION says so of keys
+ * from AWS_ACCESS_KEY_ID; 0: nobody says.
+ */
+bool access_has_fixed_token(const struct access *access, int64_t *expires);
 
 #endif

@@ -72,7 +72,7 @@ enum exit_code place_open(struct place *place, struct app *app, enum side side, 
             return code;
         }
         copy_text(place->keys.source, sizeof place->keys.source, access.source);
-        place->keys.is_fixed_token = access_has_fixed_token(&access);
+        place->keys.is_fixed_token = access_has_fixed_token(&access, &place->keys.expires);
     }
     char state_folder[STORAGE_PATH_MAX];
     struct storage_config config = {

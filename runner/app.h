@@ -34,6 +34,7 @@ struct place {
     struct {
         char source[160];    /* for people: "profile 'x'", "nobody: --sign=none" */
         bool is_fixed_token; /* a session token that nothing renews */
+        int64_t expires;     /* when that ends, seconds since 1970; 0: nobody says */
     } keys;
 };
 

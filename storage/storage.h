@@ -279,6 +279,8 @@ enum storage_kind storage_kind(const struct storage *store);
  * source can. 0: never, nobody said, or no request has needed keys yet.
  */
 int64_t storage_keys_expiry(struct storage *store);
+/* Reads such a moment as services tell it, "2026-11-24T20:00:00Z" or "…+08:00". */
+bool storage_keys_parse_expiry(int64_t *seconds, const char *text);
 
 /*
  * How far the store's clock is before ours, seconds, by the Date of its newest good answer. False:

@@ -72,6 +72,18 @@ expect 64 'failed +trainer .*ckpt_name' "$jobferry" check $d $t "${root[@]}" --c
 expect 77 "warning +credentials +data_url's session token from flags cannot be renewed.*; give keys" \
   "$jobferry" check $d $t "${root[@]}" --token=x
 
+# What is known of a token's end, against the time limit.
+token() { # DATE OPTIONS…: keys of the environment, with a token until then
+  env AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b AWS_SESSION_TOKEN=x \
+    AWS_CREDENTIAL_EXPIRATION="$(date -u -d "$1" +%Y-%m-%dT%H:%M:%S+00:00)" \
+    "$jobferry" check $d $t --server="$MINIO_ENDPOINT" "${@:2}"
+}
+expect 77 "warning +credentials +train_url's session token from AWS_ACCESS_KEY_ID expires in (59|60) min, at 20.*Z, before --time_limit and --grace are over, .*; begin with newer keys" \
+  token '+1 hour' --time_limit=3600
+expect 77 'expires in (59|60) min, at 20[-0-9T:]*Z, and cannot be renewed: then nothing more is read; give a --time_limit' token '+1 hour'
+expect 77 'expires already' token '-1 hour' --time_limit=60
+expect 77 "ok +credentials +data_url's keys from AWS_ACCESS_KEY_ID, until 20.*Z; train_url's keys .*, until" token '+1 hour' --time_limit=1800
+
 # A lock: of another machine and fresh, of a process here that is no more, and an old one.
 lock() { # HOST BOOT_ID PID LEASE
   printf '{"version":1,"run":"R1","attempt":1,"host":"%s","boot_id":"%s","pid":%s,"lease_seconds":%s}' "$@" |

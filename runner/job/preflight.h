@@ -11,7 +11,8 @@
  *   urls         both are given, mean something and do not overlap; which keys are used
  *   train_url    put, get, delete; an upload in parts is begun and aborted
  *   data_url     holds something: objects, bytes, their sum (data_manifest.h)
- *   credentials  whose keys; a session token that nothing renews
+ *   credentials  whose keys; a session token that nothing renews, against --time_limit where its
+ *                expiry is known
  *   clock        how far ours is from the stores'
  *   lock         who else runs on this train_url (only `check`: the job takes the lock itself)
  *   disk         room for the data and for checkpoints

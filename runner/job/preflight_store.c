@@ -156,6 +156,48 @@ enum exit_code preflight_data_url(struct preflight *preflight)
 
 /* ---- keys and clocks ------------------------------------------------------------------------- */
 
+/* "in 59 min", "in 14 s", "already". */
+static void say_left(char *out, size_t size, int64_t left_s)
+{
+    snprintf(out, size,
+             left_s <= 0    ? "already"
+             : left_s < 120 ? "in %lld s"
+                            : "in %lld min",
+             (long long)(left_s < 120 ? left_s : left_s / 60));
+}
+
+/* Warns of a session token that nothing renews, unless it is known to outlast --time_limit. */
+static void look_at_token(struct preflight *preflight, const struct place *place, const char *side)
+{
+    const char *loss = strcmp(side, "data_url") == 0 ? "read" : "published";
+    const uint64_t limit = preflight->job->settings->time_limit;
+    int64_t left = place->keys.expires - (int64_t)time(NULL);
+    char until[32];
+    char text[32];
+    if (!place->keys.expires) {
+        preflight_warn(
+            preflight, "give keys without a token, or a profile, role or service that renews them",
+            "%s's session token from %s cannot be renewed: once it expires, nothing more "
+            "is %s",
+            side, place->keys.source, loss);
+        return;
+    }
+    if (limit > 0 && left > 0 && (uint64_t)left >= limit + preflight->job->settings->grace) {
+        return;
+    }
+    format_time(until, sizeof until, place->keys.expires * 1000000000);
+    say_left(text, sizeof text, left);
+    preflight_warn(preflight,
+                   limit > 0 ? "begin with newer keys, give a shorter --time_limit, or a profile, "
+                               "role or service that renews them"
+                             : "give a --time_limit that ends before, or a profile, role or "
+                               "service that renews them",
+                   "%s's session token from %s expires %s, at %s%s, and cannot be renewed: then "
+                   "nothing more is %s",
+                   side, place->keys.source, text, until,
+                   limit > 0 ? ", before --time_limit and --grace are over" : "", loss);
+}
+
 /* Says of one side whose keys they are; warns of those that cannot outlive their expiry. */
 static void look_at_keys(struct preflight *preflight, const struct place *place, const char *side)
 {
@@ -164,18 +206,19 @@ static void look_at_keys(struct preflight *preflight, const struct place *place,
     }
     char until[32] = "";
     char text[400];
-    int64_t expiry = storage_keys_expiry(place->store);
+    int64_t renewed = storage_keys_expiry(place->store);
+    int64_t expiry = renewed ? renewed : place->keys.expires;
     format_time(until, sizeof until, expiry * 1000000000);
     snprintf(text, sizeof text, "%s%s's keys from %.160s%s%s", preflight->note[0] ? "; " : "", side,
-             place->keys.source, expiry ? ", renewed before " : "", expiry ? until : "");
+             place->keys.source,
+             renewed  ? ", renewed before "
+             : expiry ? ", until "
+                      : "",
+             expiry ? until : "");
     size_t used = strlen(preflight->note);
     copy_text(preflight->note + used, sizeof preflight->note - used, text);
     if (place->keys.is_fixed_token) {
-        preflight_warn(
-            preflight, "give keys without a token, or a profile, role or service that renews them",
-            "%s's session token from %s cannot be renewed: once it expires, nothing more "
-            "is %s",
-            side, place->keys.source, strcmp(side, "data_url") == 0 ? "read" : "published");
+        look_at_token(preflight, place, side);
     }
 }
 

@@ -298,6 +298,11 @@ bool keys_parse_expiry(int64_t *seconds, const char *text)
     return true;
 }
 
+bool storage_keys_parse_expiry(int64_t *seconds, const char *text)
+{
+    return keys_parse_expiry(seconds, text);
+}
+
 enum storage_code keys_from_json(const struct key_source *source, const char *data, size_t size,
                                  const struct key_paths *paths, struct credentials_keys **keys,
                                  struct storage_error *err)
