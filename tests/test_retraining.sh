@@ -86,5 +86,18 @@ check "a COMMAND's of the second node have a place of their own" test -s mc/node
 never() { env MA_JOB_DIR=/x MA_PROC_START_CNT="$1" "$jobferry" --data_url=digits --train_url=mn --work_dir=mnw --resume=never --epochs=1; }
 expect 0 'starts fresh' never 1
 expect 0 'resume=never was for its first start' never 2
+# Other platforms' counters; ours is another.
+# shellcheck disable=SC2016
+counted() { # VARIABLE=N
+  env "$1" "$jobferry" --data_url=digits --train_url="counted${1%%=*}" --work_dir="cw${1%%=*}" --resume=never \
+    -- sh -c 'echo x >"$JOBFERRY_CKPT_DIR/a-1_1.pt"; echo "attempt $JOBFERRY_ATTEMPT, $(env | grep -c "'"$1"'")"; kill -9 $$'
+}
+for first in SLURM_RESTART_COUNT=0 AWS_BATCH_JOB_ATTEMPT=1 BATCH_TASK_RETRY_ATTEMPT=0 TORCHELASTIC_RESTART_COUNT=0; do
+  again=${first%=*}=$((${first#*=} + 1))
+  expect 137 '^attempt 1, 1$' counted "$first"
+  expect 137 '^attempt 1, 1$' counted "$first"
+  expect 137 '^attempt 2, 1$' counted "$again"
+  check "$again is said" grep -q "started again by the platform: ${again%=*} is" "$output"
+done
 
 finish

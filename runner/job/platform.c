@@ -34,9 +34,21 @@ void platform_read(struct platform *platform)
     static const char *const nodes[] = {"MA_NUM_HOSTS", "VC_WORKER_NUM", "DLS_TASK_NUMBER", NULL};
     static const char *const schedules[] = {"MA_SCHEDULE_CNT", NULL};
     static const char *const starts[] = {"MA_PROC_START_CNT", NULL};
+    static const struct {
+        const char *name;
+        uint64_t first; /* what it says at the first start */
+    } counters[] = {{"SLURM_RESTART_COUNT", 0},
+                    {"TORCHELASTIC_RESTART_COUNT", 0},
+                    {"BATCH_TASK_RETRY_ATTEMPT", 0},
+                    {"AWS_BATCH_JOB_ATTEMPT", 1}};
     *platform = (struct platform){.nodes = number_of(nodes, 1),
                                   .schedules = number_of(schedules, 0),
                                   .starts = number_of(starts, 0)};
+    for (size_t i = 0; i < sizeof counters / sizeof *counters && !platform->counter; i++) {
+        const char *const names[] = {counters[i].name, NULL};
+        platform->count = number_of(names, counters[i].first);
+        platform->counter = platform->count > counters[i].first ? counters[i].name : NULL;
+    }
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         platform->is_modelarts |= getenv(marks[i]) != NULL;
     }
@@ -46,7 +58,7 @@ void platform_read(struct platform *platform)
 
 bool platform_is_restart(const struct platform *platform)
 {
-    return platform->schedules > 1 || platform->starts > 1;
+    return platform->schedules > 1 || platform->starts > 1 || platform->counter;
 }
 
 const char *platform_work_dir(const struct platform *platform, const char *cache)
@@ -58,6 +70,10 @@ void platform_describe(const struct platform *platform, bool is_local, char *out
 {
     out[0] = '\0';
     if (!platform->is_modelarts && platform->nodes <= 1) {
+        if (platform->counter) {
+            snprintf(out, size, "started again by the platform: %s is %llu", platform->counter,
+                     (unsigned long long)platform->count);
+        }
         return;
     }
     int used =
@@ -70,8 +86,11 @@ void platform_describe(const struct platform *platform, bool is_local, char *out
         used += snprintf(out + used, size - (size_t)used, "; node %llu of %llu",
                          (unsigned long long)platform->node, (unsigned long long)platform->nodes);
     }
-    if (platform_is_restart(platform) && used >= 0 && (size_t)used < size) {
+    if (platform_is_restart(platform) && !platform->counter && used >= 0 && (size_t)used < size) {
         snprintf(out + used, size - (size_t)used, "; scheduled %llu times, started %llu times here",
                  (unsigned long long)platform->schedules, (unsigned long long)platform->starts);
+    } else if (platform->counter && used >= 0 && (size_t)used < size) {
+        snprintf(out + used, size - (size_t)used, "; %s is %llu", platform->counter,
+                 (unsigned long long)platform->count);
     }
 }

@@ -7,6 +7,13 @@
  *   VC_TASK_INDEX, VC_WORKER_NUM, MA_NUM_HOSTS     which node of how many (new style)
  *   DLS_TASK_INDEX, DLS_TASK_NUMBER                the same (old style)
  *
+ * And counters of platforms that start a job again: SLURM_RESTART_COUNT,
+ * TORCHELASTIC_RESTART_COUNT, Google Batch's BATCH_TASK_RETRY_ATTEMPT (0 at the first start),
+ * AWS_BATCH_JOB_ATTEMPT (1 then). Kubernetes tells a container of no restart. All of them decide
+ * one thing: that --resume=never was for the first start. They reach COMMAND as they are;
+ * JOBFERRY_ATTEMPT is none of them but counts the starts of a run that train_url has recorded:
+ * those by hand too, none that ended before the run was found, and from 1 again for a new run.
+ *
  * Old style gives obs:// URLs, and we copy. New style gives local folders that the platform fills
  * and syncs: data are read in place, and train_url is published into. Source: "Viewing environment
  * variables of a training container" and "Fault tolerance" of ModelArts' documentation.
@@ -22,6 +29,8 @@ struct platform {
     bool is_modelarts;
     uint64_t node, nodes;       /* 0 of 1 where nothing is said */
     uint64_t schedules, starts; /* so far, this one too; 0: nothing is said */
+    const char *counter;        /* the name of one that says "again", static; NULL: none does */
+    uint64_t count;             /* what it says */
 };
 
 /* Reads the environment; numbers that are none count as not said. */
