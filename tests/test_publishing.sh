@@ -174,6 +174,16 @@ expect 0 'not published: newer ones went first' job many 'for i in {1..10000}; d
 check "the last is published" test "$(cat many/out/ckpt/m-1_10000.pt)" = 10000
 check "and the pointer verifies" verifies many
 
+# The next start finds the last one's checkpoints in its folder, and in the store: nothing is to be
+# sent, which is no trouble.
+twice='cat "$A" >m-1_$JOBFERRY_ATTEMPT.safetensors; sleep 0.6; [ $JOBFERRY_ATTEMPT -gt 1 ] || kill -9 $$'
+expect 137 '' job twice "$twice"
+expect 0 'attempt 2, goes on from .*m-1_1' job twice "$twice"
+check "not a word of what is there already" bash -c "! grep -q 'is not in the store' '$output'"
+check "it is told as confirmed" told twice m-1_1.safetensors confirmed format
+check "in the one manifest it had" test "$(find twice/out/.jobferry/manifest -name '*.json' | wc -l)" -eq 2
+check "both verify" verifies twice
+
 # Retention in the store: nothing without a rule; with one, the newest and what is pointed at.
 four='for i in 1 2 3 4; do cat "$A" >m-1_$i.safetensors; sleep 0.6; done'
 expect 64 'keep_remote' job badrule "$four" --keep_remote=newest:2
