@@ -88,6 +88,35 @@ done
 expect 4 'try 2 of 3 in 1 s' run --retries=2 -- sh -c 'echo "$JOBFERRY_TRY" >>tries; exit 4'
 check "three tries" test "$(tr -d '\n' <tries)" = 123
 expect 0 'ended with exit code 1' run --retries=5 -- sh -c 'test "$JOBFERRY_TRY" -eq 2'
+began=$(date +%s%N)
+expect 4 'try 3 of 3 in 2 s' run --retries=2 -- sh -c 'exit 4'
+check "the pauses are kept, and grow" test $((($(date +%s%N) - began) / 1000000)) -ge 3000
+expect 0 'COMMAND failed' run --retries=2 --resume=never -- sh -c '
+  echo "$JOBFERRY_TRY $JOBFERRY_RESUME_CKPT $JOBFERRY_RESUME_EPOCH $JOBFERRY_RESUME_STEP" >>gone-on
+  cd "$JOBFERRY_CKPT_DIR"
+  case $JOBFERRY_TRY in
+  1) for i in 1 2 3; do echo $i >m-7_$i.pt; sleep 0.05; done; exit 1 ;;
+  2) for i in 4 5; do echo $i >m-7_$i.pt; sleep 0.05; done; exit 1 ;;
+  esac'
+check "a try goes on from what the one before saved, but for what nothing proves" cmp gone-on - <<EOF
+1  0 0
+2 $scratch/ckpt/m-7_2.pt 7 2
+3 $scratch/ckpt/m-7_4.pt 7 4
+EOF
+stopped_between() { # a signal while the next try is waited for
+  local got=0 i
+  "$jobferry" "${places[@]}" --retries=9 -- sh -c 'echo $JOBFERRY_TRY >last-try; exit 1' >log 2>&1 &
+  local job=$!
+  for ((i = 0; i < 600; i++)); do
+    has 'try 4 of 10 in 4 s' log && break
+    sleep 0.05
+  done
+  kill -TERM "$job"
+  wait "$job" || got=$?
+  cat log last-try
+  [ "$got" -eq 75 ] && [ "$(cat last-try)" -eq 3 ]
+}
+check "told to stop between two tries: 75, and no other begins" stopped_between
 
 # ---- signals
 # stopped SIGNAL CODE REGEX WORDS…: a job that is sent a signal once COMMAND has made `ready`

@@ -158,6 +158,39 @@ wait "$first" 2>/dev/null
 check "a lock is left" test -s dead/out/.jobferry/lock.json
 expect 0 '' job dead true --lock_wait=0
 
+# The end of the time for DRAIN when all is confirmed: the store is opened anew for FINALIZE.
+expect 0 '' job late 'echo 1 >x.tmp && mv x.tmp m-1_1.pt && for i in $(seq 600); do [ -s ../out/.jobferry/latest.json ] && break; sleep 0.05; done' --drain_timeout=0
+check "the run is marked finished" grep -q '"finished": true' late/out/.jobferry/latest.json
+check "and its report is there" grep -q '"code": 0' late/out/report.json
+# Two signals in DRAIN, which lasts while somebody else writes a file that is then taken away.
+in_drain() {
+  local code=0 i
+  (cd drained && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/drained/out" \
+    -- bash -c 'cd "$JOBFERRY_CKPT_DIR" && echo 1 >x.tmp && mv x.tmp m-1_1.pt
+    for i in $(seq 600); do [ -e ../held ] && break; sleep 0.05; done; touch ../ended') >drained.log 2>&1 &
+  local pid=$!
+  for ((i = 0; i < 600; i++)); do [ -s drained/out/.jobferry/latest.json ] && break; sleep 0.05; done
+  exec 9>drained/ckpt/m-1_2.pt
+  echo half >&9
+  touch drained/held
+  for ((i = 0; i < 600; i++)); do [ -e drained/ended ] && ! pgrep -P "$pid" >/dev/null && break; sleep 0.05; done
+  sleep 0.5
+  kill -TERM "$pid"
+  sleep 0.1
+  kill -TERM "$pid"
+  rm drained/ckpt/m-1_2.pt
+  exec 9>&-
+  wait "$pid" || code=$?
+  echo "code $code"
+  cat drained.log
+  [ "$code" -eq 75 ] && ! grep 'Sanitizer\|runtime error:' drained.log
+}
+mkdir drained
+check "signals in DRAIN with all confirmed: 75" in_drain
+check "its report is there" grep -q '"code": 75' drained/out/report.json
+check "it is not marked finished" grep -q '"finished": false' drained/out/.jobferry/latest.json
+expect 0 'goes on from' job drained true
+
 # Users without names, and a file system that is read-only but for the job's folders.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
   chmod 755 "$scratch" # mktemp's is ours alone

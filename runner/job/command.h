@@ -46,6 +46,9 @@ enum exit_code command_stop(struct job *job);
 /* command_resume.c: chooses the run, and brings its newest checkpoint here. */
 enum exit_code command_resume(struct job *job);
 
+/* Before another try: it goes on from the newest that the tries before have saved here, if any. */
+enum exit_code command_resume_again(struct job *job);
+
 /* Makes what COMMAND is started with. False: no memory. */
 struct environment;
 bool command_environment(struct job *job, struct environment *environment, uint64_t try);

@@ -263,6 +263,11 @@ static enum exit_code take_survivor(struct job *job, const char *run)
     return EXIT_DONE;
 }
 
+enum exit_code command_resume_again(struct job *job)
+{
+    return take_survivor(job, job->run);
+}
+
 static enum exit_code choose(struct job *job, struct candidate *candidate, struct search *search)
 {
     const char *mode = job->settings->resume;

@@ -145,24 +145,34 @@ static uint64_t wait_for_signals(struct job *job, double until)
 
 /* ---- how it ended --------------------------------------------------------------------------- */
 
+/* Whether the kernel has killed for want of memory since COMMAND was started. */
+static bool ran_out_of_memory(const struct command_job *command)
+{
+    uint64_t kills = 0;
+    return cgroup_oom_kills("/proc/self/cgroup", "/sys/fs/cgroup", &kills) &&
+           kills > command->kills;
+}
+
 /* "ended with exit code 3", "was killed by SIGKILL: out of memory (…)". */
 static void describe_end(const struct job *job, char *text, size_t size)
 {
     const struct command_job *command = job->command;
     int status = command->child.status;
     if (WIFEXITED(status)) {
-        snprintf(text, size, "ended with exit code %d", WEXITSTATUS(status));
+        /* A shell, or a launcher of workers, has a code of its own for what befell its child. */
+        bool lost_one = WEXITSTATUS(status) != 0 && ran_out_of_memory(command);
+        snprintf(text, size, "ended with exit code %d%s", WEXITSTATUS(status),
+                 lost_one ? "; a process was killed meanwhile: out of memory, as the control "
+                            "group's counter says"
+                          : "");
         return;
     }
     char name[16];
-    uint64_t kills = 0;
     signals_name(WTERMSIG(status), name, sizeof name);
     const char *why = "";
     if (command->killed && WTERMSIG(status) == SIGKILL) {
         why = command->killed;
-    } else if (WTERMSIG(status) == SIGKILL &&
-               cgroup_oom_kills("/proc/self/cgroup", "/sys/fs/cgroup", &kills) &&
-               kills > command->kills) {
+    } else if (WTERMSIG(status) == SIGKILL && ran_out_of_memory(command)) {
         why = ": out of memory, as the control group's counter says";
     }
     snprintf(text, size, "was killed by %s%s%s", name, WCOREDUMP(status) ? ", core dumped" : "",
@@ -294,6 +304,10 @@ enum exit_code command_supervise(struct job *job)
         job->by_command = false;
         if (!back_off(job, try)) {
             return EXIT_STOPPED;
+        }
+        code = command_resume_again(job);
+        if (code) {
+            return code;
         }
     }
 }
