@@ -63,7 +63,9 @@ enum model_split {
 enum {
     MODEL_IDX_SIDE = 28,   /* pixels, MNIST */
     MODEL_INPUT_SIDE = 32, /* pixels after the lab's Resize */
-    MODEL_CLASSES = 10
+    MODEL_CLASSES = 10,    /* the lab's; a dataset never counts as having fewer */
+    /* Ceiling: EMNIST by class, the largest set in use, has 62 (10 digits, 52 letters). */
+    MODEL_CLASSES_MAX = 64
 };
 
 /* Images of one split in memory: uint8 [n][28][28] as read, [n][32][32] resized; labels [n]. */
@@ -72,13 +74,15 @@ struct model_dataset;
 /*
  * Reads IDX images and labels, plain or gzipped, found by name as MindSpore finds them ("-images"
  * and "idx3-ubyte" in the name). A wrong magic, a short or long file, other sizes than 28×28,
- * unequal counts, a label over 9: MODEL_DATA, naming file and byte offset. No such files:
+ * unequal counts, a label over 63: MODEL_DATA, naming file and byte offset. No such files:
  * MODEL_NOT_FOUND. binarize makes every pixel 0 or 255, as MindSpore 1.0 did.
  */
 enum model_code model_dataset_open(struct model_dataset **dataset, const char *folder,
                                    enum model_split split, bool binarize, struct model_error *err);
 void model_dataset_free(struct model_dataset *dataset);
 
+/* Outputs that a network of this data needs: the highest label and one, but at least ten. */
+size_t model_dataset_classes(const struct model_dataset *dataset);
 size_t model_dataset_size(const struct model_dataset *dataset);
 /* CRC-32 over pixels (after binarize) and labels: which data this was. */
 uint32_t model_dataset_crc32(const struct model_dataset *dataset);
@@ -113,6 +117,7 @@ struct model_config {
     float weight_decay;  /* >= 0 */
     float loss_scale;    /* > 0 */
     bool use_nesterov;
+    uint32_t classes; /* outputs, 1..MODEL_CLASSES_MAX */
     enum model_init init;
     enum model_optimizer optimizer;
     float dampening;    /* sgd's, >= 0 */
@@ -123,16 +128,16 @@ struct model_config {
        "neon", "baseline", "reference". */
     const char *kernels;
 };
-#define MODEL_CONFIG_INIT                                                                      \
-    {                                                                                          \
-        .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,                 \
-        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .init = MODEL_NORMAL, \
-        .optimizer = MODEL_MOMENTUM, .dampening = 0.0f, .beta1 = 0.9f, .beta2 = 0.999f,        \
-        .eps = 1e-8f, .threads = 0, .kernels = NULL                                            \
+#define MODEL_CONFIG_INIT                                                                          \
+    {                                                                                              \
+        .seed = 1, .batch_size = 32, .learning_rate = 0.01f, .momentum = 0.9f,                     \
+        .weight_decay = 0.0f, .loss_scale = 1.0f, .use_nesterov = false, .classes = MODEL_CLASSES, \
+        .init = MODEL_NORMAL, .optimizer = MODEL_MOMENTUM, .dampening = 0.0f, .beta1 = 0.9f,       \
+        .beta2 = 0.999f, .eps = 1e-8f, .threads = 0, .kernels = NULL                               \
     }
 
-/* LeNet5 of the lab with its optimizer's state: 61,684 weights and as many or twice as many
-   moments, float32. */
+/* LeNet5 of the lab with its optimizer's state: 61,684 weights (85 more for each class beyond ten)
+   and as many or twice as many moments, float32. */
 struct model;
 
 /* Weights are drawn by seed, moments are 0. Bad values, and kernels that this machine
@@ -200,6 +205,9 @@ size_t model_checkpoint_count(const struct model_checkpoint *checkpoint);
 const struct model_tensor *model_checkpoint_tensor(const struct model_checkpoint *checkpoint,
                                                    size_t i);
 enum model_completeness model_checkpoint_completeness(const struct model_checkpoint *checkpoint);
+/* Outputs of its network, by the rows of fc3.weight; the lab's ten where it has none that a model
+   could have, which loading then refuses. */
+size_t model_checkpoint_classes(const struct model_checkpoint *checkpoint);
 /* Our state entries, decoded; present is false for foreign files. */
 void model_checkpoint_state(const struct model_checkpoint *checkpoint, struct model_state *state);
 
@@ -289,6 +297,11 @@ struct model_load_report {
  */
 enum model_code model_load_weights(struct model *model, const struct model_checkpoint *checkpoint,
                                    bool strict, struct model_load_report *report,
+                                   struct model_error *err);
+
+size_t model_classes(const struct model *model);
+/* MODEL_DATA, with both numbers, when a label is not one of the model's classes. */
+enum model_code model_check_labels(const struct model *model, const struct model_dataset *dataset,
                                    struct model_error *err);
 
 /* What computes the network here, as model_state.kernels says it. Static. */
@@ -481,7 +494,8 @@ struct model_training {
 
 /*
  * Trains until `epochs` epochs of the run are done. The last batch is dropped when incomplete
- * (drop_remainder), as in the lab; fewer images than one batch are MODEL_ARGUMENT. *state gets
+ * (drop_remainder), as in the lab; fewer images than one batch are MODEL_ARGUMENT, labels
+ * outside the classes MODEL_DATA. *state gets
  * where it ended, also when stopped. A loss or a new weight that is not finite ends it with
  * MODEL_DIVERGED before any callback sees that step; *state is then the last step that was good,
  * and the model is of no further use.
@@ -498,10 +512,11 @@ struct model_metrics {
     double loss;     /* mean of the batches' mean losses */
     double accuracy; /* correct / samples; of equal outputs the first counts as the largest */
     size_t samples;
-    double top_5; /* the truth is among the five largest outputs / samples */
-    double mae;   /* sum of |error| / samples, not / (samples · classes) */
-    double mse;   /* sum of error² / samples */
-    uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES]; /* [truth][prediction] samples */
+    double top_5;   /* the truth is among the five largest outputs / samples */
+    double mae;     /* sum of |error| / samples, not / (samples · classes) */
+    double mse;     /* sum of error² / samples */
+    size_t classes; /* of the network */
+    uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX]; /* [truth][prediction] samples */
 };
 
 /* Per class, and 0 where a class never occurs: TP / predicted, TP / actual, 2·TP / (both). */
@@ -514,7 +529,7 @@ enum model_code model_evaluate(struct model *model, const struct model_dataset *
                                bool drop_remainder, struct model_metrics *metrics,
                                struct model_error *err);
 
-/* Raw outputs of the network: logits[count][10] for the images first..first+count. */
+/* Raw outputs of the network: logits[count][classes] for the images first..first+count. */
 enum model_code model_predict(struct model *model, const struct model_dataset *dataset,
                               size_t first, size_t count, float *logits, struct model_error *err);
 

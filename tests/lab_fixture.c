@@ -18,7 +18,7 @@ void lab_logits(const struct model *model, float *logits)
     if (!workspace) {
         abort();
     }
-    lenet_reference_logits(model->weights, inputs, LAB_INPUTS, logits, workspace);
+    lenet_reference_logits(&model->shape, model->weights, inputs, LAB_INPUTS, logits, workspace);
     free(workspace);
 }
 

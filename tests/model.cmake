@@ -29,6 +29,11 @@ jobferry_test(test_train LIBS model ZLIB::ZLIB LABELS model threads
 jobferry_test(test_train_callbacks LIBS model ZLIB::ZLIB LABELS model threads
   SOURCES mnist_fixture.c training_fixture.c)
 
+# Draws a set of more than ten classes for test_classes.sh.
+add_executable(number_set number_set.c)
+target_include_directories(number_set PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(number_set PRIVATE model project_flags)
+
 # Writes a checkpoint for tests/mindspore/load_ours.py, which is run by hand.
 add_executable(mindspore_ours mindspore_ours.c lab_fixture.c)
 target_include_directories(mindspore_ours PRIVATE ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})

@@ -26,7 +26,7 @@ plain d && poke d/$images 3 '\x09' && expect 65 'train-images.*magic number at b
 plain d && truncate -s 5000 d/$images && expect 65 'train-images.*(truncat|short|ends).*' train d && one_line
 plain d && poke d/$labels 7 '\x9f' && truncate -s 167 d/$labels && expect 65 'train-(labels|images)' train d && one_line
 plain d && poke d/$images 11 '\x1b' && expect 65 'train-images.*27' train d && one_line
-plain d && poke d/$labels 13 '\x0a' && expect 65 'train-labels.*byte 13 is 10' train d && one_line
+plain d && poke d/$labels 13 '\x40' && expect 65 'train-labels.*byte 13 is 64' train d && one_line
 rm -rf d && cp -r good d && truncate -s -40 d/$images.gz && expect 65 'train-images.*gz' train d && one_line
 rm -rf d && mkdir d && expect 66 'd' train d && one_line
 expect 66 'nowhere' train nowhere && one_line

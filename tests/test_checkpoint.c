@@ -109,6 +109,68 @@ static void test_what_is_saved_is_loaded(void **unused)
     model_checkpoint_free(checkpoint);
 }
 
+/* EMNIST's balanced set, in every format that is read back. */
+static void test_47_classes_are_saved_and_loaded(void **unused)
+{
+    (void)unused;
+    static const struct model_saving savings[] = {
+        {.format = MODEL_FORMAT_CKPT},
+        {.format = MODEL_FORMAT_CKPT, .crc_check = true, .mindspore = 2},
+        {.format = MODEL_FORMAT_SAFETENSORS}};
+    struct model_config config = MODEL_CONFIG_INIT;
+    config.classes = 47;
+    config.threads = 1;
+    struct model *model = NULL;
+    assert_int_equal(model_new(&model, &config, NULL), MODEL_OK);
+    assert_int_equal(model_classes(model), 47);
+    const size_t parameters = 60834 + 85 * 47;
+    for (size_t i = 0; i < parameters; i++) {
+        model->moments[i] = (float)i;
+    }
+    char other[sizeof path + 8];
+    snprintf(other, sizeof other, "%s.47", path);
+    for (size_t i = 0; i < 3; i++) {
+        struct model_error err = {0};
+        struct model_checkpoint *checkpoint = NULL;
+        struct model *loaded = NULL;
+        assert_int_equal(model_save_as(model, &made_state, &savings[i], other, &err), MODEL_OK);
+        assert_int_equal(model_checkpoint_read(&checkpoint, other, &err), MODEL_OK);
+        assert_int_equal(model_checkpoint_classes(checkpoint), 47);
+        assert_int_equal(checkpoint_find(checkpoint, "moments.fc3.bias")->dims[0], 47);
+        config.seed = 2;
+        assert_int_equal(model_new(&loaded, &config, NULL), MODEL_OK);
+        assert_int_equal(model_load(loaded, checkpoint, false, &err), MODEL_OK);
+        assert_memory_equal(loaded->weights, model->weights, parameters * sizeof(float));
+        assert_memory_equal(loaded->moments, model->moments, parameters * sizeof(float));
+        model_free(loaded);
+
+        /* Ten are another network; as its eight tensors it goes into every format. */
+        loaded = make_model(0.01f);
+        assert_int_equal(model_load(loaded, checkpoint, false, &err), MODEL_CORRUPT);
+        assert_non_null(strstr(err.message, "fc3.weight, fc3.bias"));
+        const struct model_saving onnx = {.format = MODEL_FORMAT_ONNX};
+        assert_int_equal(model_checkpoint_write(checkpoint, &onnx, other, &err), MODEL_OK);
+        model_free(loaded);
+        model_checkpoint_free(checkpoint);
+    }
+    remove(other);
+    model_free(model);
+}
+
+static void test_a_model_has_1_to_64_classes(void **unused)
+{
+    (void)unused;
+    static const uint32_t wrong[] = {0, 65, UINT32_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        struct model_config config = MODEL_CONFIG_INIT;
+        struct model_error err = {0};
+        struct model *model = NULL;
+        config.classes = wrong[i];
+        assert_int_equal(model_new(&model, &config, &err), MODEL_ARGUMENT);
+        assert_non_null(strstr(err.message, "must be 1 to 64"));
+    }
+}
+
 static void test_weights_only_leaves_the_optimizer(void **unused)
 {
     (void)unused;
@@ -312,6 +374,8 @@ int main(void)
         cmocka_unit_test(test_the_first_18_are_the_labs),
         cmocka_unit_test(test_chunks_have_mindspores_bytes),
         cmocka_unit_test(test_what_is_saved_is_loaded),
+        cmocka_unit_test(test_47_classes_are_saved_and_loaded),
+        cmocka_unit_test(test_a_model_has_1_to_64_classes),
         cmocka_unit_test(test_weights_only_leaves_the_optimizer),
         cmocka_unit_test(test_saving_twice_gives_the_same_file_with_its_mode),
         cmocka_unit_test(test_a_flipped_bit_is_found),

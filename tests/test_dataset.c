@@ -233,6 +233,28 @@ static void refuses_counts_that_differ(void **state)
     assert_non_null(strstr(err.message, "byte 4 is 6 labels, but there are 7 images"));
 }
 
+/* As many as the labels ask for, but never fewer than the lab's. */
+static void classes_are_counted_from_the_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t label;
+        size_t classes;
+    } cases[] = {{0, 10}, {9, 10}, {10, 11}, {46, 47}, {63, 64}};
+    fixture_split(folder, "train", COUNT, 1);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        size_t size;
+        uint8_t *labels = fixture_labels(COUNT, 1, &size);
+        memset(labels + 8, cases[c].label < 10 ? cases[c].label : 0, COUNT);
+        labels[8 + 3] = cases[c].label;
+        fixture_write(folder, "train-labels-idx1-ubyte", labels, size, c % 2 == 1);
+        free(labels);
+        struct model_dataset *dataset = open_split(folder, MODEL_TRAIN, false);
+        assert_int_equal(model_dataset_classes(dataset), cases[c].classes);
+        model_dataset_free(dataset);
+    }
+}
+
 static void names_the_labels_when_only_they_are_missing(void **state)
 {
     (void)state;
@@ -270,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(binarizes_on_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(finds_the_split_in_its_sub_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_counts_that_differ, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(classes_are_counted_from_the_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_the_labels_when_only_they_are_missing, set_up,
                                         tear_down),
         cmocka_unit_test(opens_the_real_mnist),

@@ -104,8 +104,8 @@ static const struct fault faults[] = {
     {"within the magic", IDX_IMAGES, -1, 0, -3933, "the file ends at byte 3 of 16"},
     {"empty", IDX_LABELS, -1, 0, -13, "the file ends at byte 0 of 8"},
     {"labels a byte short", IDX_LABELS, -1, 0, -1, "the file ends at byte 12 of 13"},
-    {"label 10", IDX_LABELS, 10, 10, 0, "the label at byte 10 is 10; it must be 0 to 9"},
-    {"label 255, last", IDX_LABELS, 12, 255, 0, "the label at byte 12 is 255; it must be 0 to 9"},
+    {"label 64", IDX_LABELS, 10, 64, 0, "the label at byte 10 is 64; it must be 0 to 63"},
+    {"label 255, last", IDX_LABELS, 12, 255, 0, "the label at byte 12 is 255; it must be 0 to 63"},
 };
 
 static void expect_fault(const char *path, enum idx_kind kind, const char *what,

@@ -21,14 +21,16 @@ static double worst_difference(const struct lenet_tensor *tensor, const float *a
     return worst / largest;
 }
 
-static struct model *model_of(const struct lenet_kernels *kernels, uint32_t batch_size)
+static struct model *model_of(const struct lenet_kernels *kernels, uint32_t batch_size,
+                              uint32_t classes)
 {
     struct model_config config = MODEL_CONFIG_INIT;
     config.kernels = kernels->name;
     config.batch_size = batch_size;
+    config.classes = classes;
     config.threads = 2;
     struct model *model = training_model(&config);
-    for (size_t i = 0; i < LENET_PARAMETERS; i++) {
+    for (size_t i = 0; i < model->shape.parameters; i++) {
         model->weights[i] *= 10.0f;
     }
     return model;
@@ -37,29 +39,32 @@ static struct model *model_of(const struct lenet_kernels *kernels, uint32_t batc
 static void gradients_equal_the_references(void **state)
 {
     (void)state;
-    static const uint32_t batch_sizes[] = {1, 15, 16, 17, 32, 33, 100};
+    static const struct {
+        uint32_t batch_size, classes;
+    } cases[] = {{1, 10},   {15, 10}, {16, 10},  {17, 10}, {32, 10}, {33, 10},
+                 {100, 10}, {17, 47}, {100, 47}, {33, 64}, {17, 62}, {32, 27}};
     uint32_t samples[100];
     for (uint32_t i = 0; i < 100; i++) {
         samples[i] = i * 7 % TRAINING_COUNT;
     }
     for (size_t k = 0; kernels_here(k) != &lenet_reference; k++) {
         double worst[LENET_TENSORS] = {0};
-        for (size_t b = 0; b < sizeof batch_sizes / sizeof batch_sizes[0]; b++) {
-            struct model *model = model_of(kernels_here(k), batch_sizes[b]);
-            struct model *reference = model_of(&lenet_reference, batch_sizes[b]);
+        for (size_t b = 0; b < sizeof cases / sizeof cases[0]; b++) {
+            const uint32_t count = cases[b].batch_size;
+            struct model *model = model_of(kernels_here(k), count, cases[b].classes);
+            struct model *reference = model_of(&lenet_reference, count, cases[b].classes);
             float loss;
             float reference_loss;
-            assert_true(blocks_train(model, training_images, samples, batch_sizes[b], &loss));
-            assert_true(
-                blocks_train(reference, training_images, samples, batch_sizes[b], &reference_loss));
+            assert_true(blocks_train(model, training_images, samples, count, &loss));
+            assert_true(blocks_train(reference, training_images, samples, count, &reference_loss));
             assert_float_equal(loss, reference_loss, 1e-5);
             for (size_t t = 0; t < LENET_TENSORS; t++) {
-                double difference =
-                    worst_difference(&lenet_tensors[t], model->gradients, reference->gradients);
+                double difference = worst_difference(&model->shape.tensors[t], model->gradients,
+                                                     reference->gradients);
                 worst[t] = fmax(worst[t], difference);
                 if (!(difference < 2e-5)) {
-                    fail_msg("%s, batch of %u, %s: %g", kernels_here(k)->name, batch_sizes[b],
-                             lenet_tensors[t].name, difference);
+                    fail_msg("%s, batch of %u, %u classes, %s: %g", kernels_here(k)->name, count,
+                             cases[b].classes, lenet_tensors[t].name, difference);
                 }
             }
             model_free(model);

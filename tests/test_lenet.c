@@ -65,7 +65,7 @@ static void naive_dense(const double *weight, const double *bias, size_t inputs,
     }
 }
 
-static void naive_forward(const double *p, const float *image, double logits[10])
+static void naive_forward(size_t classes, const double *p, const float *image, double *logits)
 {
     double in[32 * 32];
     double map1[6 * 28 * 28];
@@ -83,17 +83,18 @@ static void naive_forward(const double *p, const float *image, double logits[10]
     naive_pool(16, 10, map2, pool2);
     naive_dense(p + 2550, p + 50550, 400, 120, pool2, fc1);
     naive_dense(p + 50670, p + 60750, 120, 84, fc1, fc2);
-    naive_dense(p + 60834, p + 61674, 84, 10, fc2, logits);
+    naive_dense(p + 60834, p + 60834 + 84 * classes, 84, classes, fc2, logits);
 }
 
-static double naive_loss(const double *p, const float *images, const uint8_t *labels, size_t count)
+static double naive_loss(size_t classes, const double *p, const float *images,
+                         const uint8_t *labels, size_t count)
 {
     double loss = 0.0;
     for (size_t i = 0; i < count; i++) {
-        double logits[10];
-        naive_forward(p, images + i * LENET_INPUTS, logits);
+        double logits[MODEL_CLASSES_MAX];
+        naive_forward(classes, p, images + i * LENET_INPUTS, logits);
         double sum = 0.0;
-        for (size_t j = 0; j < 10; j++) {
+        for (size_t j = 0; j < classes; j++) {
             sum += exp(logits[j]);
         }
         loss += log(sum) - logits[labels[i]];
@@ -104,24 +105,25 @@ static double naive_loss(const double *p, const float *images, const uint8_t *la
 /* ---- what the tests share ---------------------------------------------------------------------
  */
 
-static float parameters[LENET_PARAMETERS];
-static double wide[LENET_PARAMETERS];
+static struct lenet_shape shape;
+static float parameters[LENET_PARAMETERS_MAX];
+static double wide[LENET_PARAMETERS_MAX];
 static float inputs[LENET_BLOCK * LENET_INPUTS];
 static uint8_t labels[LENET_BLOCK];
 static uint8_t pixels[LENET_BLOCK][LENET_INPUTS];
 static const uint8_t *images[LENET_BLOCK];
 
-static int set_up(void **state)
+/* A network of so many classes, and images with labels of them all. */
+static void draw(size_t classes)
 {
-    (void)state;
-    gemm_set_up();
+    lenet_shape_init(&shape, classes);
     struct random random;
     random_init(&random, 3, 0);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         /* About 1/sqrt(fan in): signals of size one all the way, so every gradient counts. */
         static const double sigmas[LENET_TENSORS] = {0.2, 0.1, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1};
-        for (size_t i = 0; i < lenet_tensors[t].count; i++) {
-            size_t at = lenet_tensors[t].offset + i;
+        for (size_t i = 0; i < shape.tensors[t].count; i++) {
+            size_t at = shape.tensors[t].offset + i;
             parameters[at] = (float)random_normal(&random, sigmas[t]);
             wide[at] = (double)parameters[at];
         }
@@ -131,11 +133,21 @@ static int set_up(void **state)
             pixels[i][p] = (uint8_t)random_below(&random, 256);
         }
         images[i] = pixels[i];
-        labels[i] = (uint8_t)random_below(&random, 10);
+        labels[i] = (uint8_t)random_below(&random, classes);
         dataset_rescale(pixels[i], inputs + i * LENET_INPUTS);
     }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    gemm_set_up();
+    draw(MODEL_CLASSES);
     return 0;
 }
+
+/* The lab's, EMNIST's balanced set, and both ends. */
+static const size_t class_counts[] = {MODEL_CLASSES, 47, 1, MODEL_CLASSES_MAX};
 
 /* Zeroed, as lenet.h wants it. */
 static void *make_workspace(const struct lenet_kernels *kernels)
@@ -154,11 +166,11 @@ static double gradient_of(const struct lenet_kernels *kernels, size_t first, siz
     void *slot = aligned_alloc(64, kernels->slot_size);
     assert_non_null(slot);
     memset(slot, 0xFF, kernels->slot_size);
-    memset(gradients, 0xFF, LENET_PARAMETERS * sizeof *gradients);
-    double loss =
-        kernels->train(parameters, images + first, labels + first, count, scale, slot, workspace);
-    for (size_t piece = 0; piece < kernels->pieces(); piece++) {
-        kernels->gather(slot, 1, piece, false, gradients);
+    memset(gradients, 0xFF, shape.parameters * sizeof *gradients);
+    double loss = kernels->train(&shape, parameters, images + first, labels + first, count, scale,
+                                 slot, workspace);
+    for (size_t piece = 0; piece < kernels->pieces(&shape); piece++) {
+        kernels->gather(&shape, slot, 1, piece, false, gradients);
     }
     free(slot);
     return loss;
@@ -186,7 +198,7 @@ static void tensors_fill_the_block_in_order(void **state)
         offset += tensor->count;
     }
     assert_int_equal(offset, LENET_PARAMETERS);
-    struct lenet_parameters named = lenet_point(parameters);
+    struct lenet_parameters named = lenet_point(&shape, parameters);
     assert_ptr_equal(named.fc1_bias, parameters + lenet_tensors[3].offset);
     assert_ptr_equal(named.fc3_bias, parameters + lenet_tensors[7].offset);
 }
@@ -196,7 +208,7 @@ static void initial_values_are_the_labs(void **state)
     (void)state;
     static float drawn[LENET_PARAMETERS];
     static float again[LENET_PARAMETERS];
-    lenet_draw(drawn, 1, MODEL_NORMAL);
+    lenet_draw(&shape, drawn, 1, MODEL_NORMAL);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         const struct lenet_tensor *tensor = &lenet_tensors[t];
         double sum = 0.0;
@@ -217,9 +229,9 @@ static void initial_values_are_the_labs(void **state)
         assert_true(fabs(sum / count) < 5 * 0.01 / sqrt(count));
     }
     assert_memory_not_equal(drawn, drawn + lenet_tensors[1].offset, 150 * sizeof drawn[0]);
-    lenet_draw(again, 1, MODEL_NORMAL);
+    lenet_draw(&shape, again, 1, MODEL_NORMAL);
     assert_memory_equal(drawn, again, sizeof drawn);
-    lenet_draw(again, 2, MODEL_NORMAL);
+    lenet_draw(&shape, again, 2, MODEL_NORMAL);
     assert_memory_not_equal(drawn, again, 150 * sizeof drawn[0]);
 }
 
@@ -229,7 +241,7 @@ static void he_uniform_values_are_mindspores(void **state)
     (void)state;
     static const double fan_in[LENET_TENSORS] = {25, 150, 400, 400, 120, 120, 84, 84};
     static float drawn[LENET_PARAMETERS];
-    lenet_draw(drawn, 1, MODEL_HE_UNIFORM);
+    lenet_draw(&shape, drawn, 1, MODEL_HE_UNIFORM);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         const struct lenet_tensor *tensor = &lenet_tensors[t];
         double bound = 1.0 / sqrt(fan_in[t]);
@@ -251,33 +263,46 @@ static void pieces_cover_the_parameters(void **state)
 {
     (void)state;
     for (size_t k = 0; kernels_here(k); k++) {
-        size_t offset = 0;
-        for (size_t i = 0; i < kernels_here(k)->pieces(); i++) {
-            struct lenet_piece piece = kernels_here(k)->piece(i);
-            assert_int_equal(piece.offset, offset);
-            offset += piece.count;
+        for (size_t c = 0; c < 4; c++) {
+            struct lenet_shape of;
+            lenet_shape_init(&of, class_counts[c]);
+            size_t offset = 0;
+            for (size_t i = 0; i < kernels_here(k)->pieces(&of); i++) {
+                struct lenet_piece piece = kernels_here(k)->piece(&of, i);
+                assert_int_equal(piece.offset, offset);
+                offset += piece.count;
+            }
+            assert_int_equal(offset, 60834 + 85 * class_counts[c]);
+            assert_int_equal(of.parameters, offset);
         }
-        assert_int_equal(offset, LENET_PARAMETERS);
+    }
+}
+
+static void check_forward(void)
+{
+    for (size_t k = 0; kernels_here(k); k++) {
+        void *workspace = make_workspace(kernels_here(k));
+        for (size_t count = LENET_BLOCK; count > 0; count -= count > 5 ? 5 : count) {
+            float logits[LENET_BLOCK * MODEL_CLASSES_MAX];
+            kernels_here(k)->forward(&shape, parameters, images, count, logits, workspace);
+            for (size_t i = 0; i < count; i++) {
+                double expected[MODEL_CLASSES_MAX];
+                naive_forward(shape.classes, wide, inputs + i * LENET_INPUTS, expected);
+                for (size_t j = 0; j < shape.classes; j++) {
+                    assert_float_equal(logits[i * shape.classes + j], expected[j], 2e-5);
+                }
+            }
+        }
+        free(workspace);
     }
 }
 
 static void forward_equals_the_independent_network(void **state)
 {
     (void)state;
-    for (size_t k = 0; kernels_here(k); k++) {
-        void *workspace = make_workspace(kernels_here(k));
-        for (size_t count = LENET_BLOCK; count > 0; count -= count > 5 ? 5 : count) {
-            float logits[LENET_BLOCK * MODEL_CLASSES];
-            kernels_here(k)->forward(parameters, images, count, logits, workspace);
-            for (size_t i = 0; i < count; i++) {
-                double expected[10];
-                naive_forward(wide, inputs + i * LENET_INPUTS, expected);
-                for (size_t j = 0; j < 10; j++) {
-                    assert_float_equal(logits[i * 10 + j], expected[j], 2e-5);
-                }
-            }
-        }
-        free(workspace);
+    for (size_t c = 4; c-- > 0;) { /* ends as set_up began */
+        draw(class_counts[c]);
+        check_forward();
     }
 }
 
@@ -287,54 +312,63 @@ static double numeric_gradient(size_t at, size_t count)
     const double h = 1e-6;
     double before = wide[at];
     wide[at] = before + h;
-    double above = naive_loss(wide, inputs, labels, count);
+    double above = naive_loss(shape.classes, wide, inputs, labels, count);
     wide[at] = before - h;
-    double below = naive_loss(wide, inputs, labels, count);
+    double below = naive_loss(shape.classes, wide, inputs, labels, count);
     wide[at] = before;
     return (above - below) / (2 * h);
 }
 
-static void gradient_equals_the_numeric_one(void **state)
+static void check_gradient(void)
 {
-    (void)state;
     enum {
         COUNT = 3,
         PROBES = 12, /* of each tensor */
         KERNELS_MAX = 8
     };
-    static float gradients[KERNELS_MAX][LENET_PARAMETERS];
+    static float gradients[KERNELS_MAX][LENET_PARAMETERS_MAX];
     const float scale = 0.25f;
     size_t kernels = 0;
     for (; kernels_here(kernels); kernels++) {
         void *workspace = make_workspace(kernels_here(kernels));
         double loss =
             gradient_of(kernels_here(kernels), 0, COUNT, scale, gradients[kernels], workspace);
-        assert_float_equal(loss, naive_loss(wide, inputs, labels, COUNT), 1e-4);
+        assert_float_equal(loss, naive_loss(shape.classes, wide, inputs, labels, COUNT), 1e-4);
         free(workspace);
     }
     struct random random;
     random_init(&random, 9, 0);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         double largest = 0.0;
-        for (size_t i = 0; i < lenet_tensors[t].count; i++) {
+        for (size_t i = 0; i < shape.tensors[t].count; i++) {
             for (size_t k = 0; k < kernels; k++) {
-                float gradient = gradients[k][lenet_tensors[t].offset + i];
+                float gradient = gradients[k][shape.tensors[t].offset + i];
                 assert_true(isfinite(gradient));
                 largest = fmax(largest, fabs((double)gradient));
             }
         }
         assert_true(largest > 1e-3);
         for (size_t probe = 0; probe < PROBES; probe++) {
-            size_t at = lenet_tensors[t].offset + random_below(&random, lenet_tensors[t].count);
+            size_t at = shape.tensors[t].offset + random_below(&random, shape.tensors[t].count);
             double numeric = (double)scale * numeric_gradient(at, COUNT);
             for (size_t k = 0; k < kernels; k++) {
                 if (fabs(numeric - (double)gradients[k][at]) > 1e-4 * largest) {
                     fail_msg("%s, %s[%zu]: %g, numerically %g", kernels_here(k)->name,
-                             lenet_tensors[t].name, at - lenet_tensors[t].offset,
+                             shape.tensors[t].name, at - shape.tensors[t].offset,
                              (double)gradients[k][at], numeric);
                 }
             }
         }
+    }
+}
+
+static void gradient_equals_the_numeric_one(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {47, MODEL_CLASSES};
+    for (size_t c = 0; c < 2; c++) {
+        draw(counts[c]);
+        check_gradient();
     }
 }
 

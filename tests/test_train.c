@@ -73,11 +73,12 @@ static void rounds_of_a_large_batch_leave_no_trace(void **state)
                 images[i] = dataset_pixels(training_images, samples[start + i]);
                 labels[i] = model_dataset_label(training_images, samples[start + i]);
             }
-            loss_sum += kernels->train(expected->weights, images, labels, count, 1.0f / BATCH,
-                                       slots + block * kernels->slot_size, expected->workspaces[0]);
+            loss_sum += kernels->train(&expected->shape, expected->weights, images, labels, count,
+                                       1.0f / BATCH, slots + block * kernels->slot_size,
+                                       expected->workspaces[0]);
         }
-        for (size_t piece = 0; piece < kernels->pieces(); piece++) {
-            kernels->gather(slots, BLOCKS, piece, false, expected->gradients);
+        for (size_t piece = 0; piece < kernels->pieces(&expected->shape); piece++) {
+            kernels->gather(&expected->shape, slots, BLOCKS, piece, false, expected->gradients);
         }
         struct optimizer_rule rule = optimizer_begin(expected);
         optimizer_step(&rule, LENET_PARAMETERS, expected->gradients, expected->moments,
@@ -284,8 +285,8 @@ static void a_loss_that_is_not_finite_changes_nothing(void **state)
     (void)state;
     struct model *model = training_quick_model(1);
     struct model *before = training_quick_model(1);
-    lenet_point(model->weights).fc3_bias[3] = INFINITY;
-    lenet_point(before->weights).fc3_bias[3] = INFINITY;
+    lenet_point(&model->shape, model->weights).fc3_bias[3] = INFINITY;
+    lenet_point(&before->shape, before->weights).fc3_bias[3] = INFINITY;
     struct model_training training = {.epochs = 1};
     struct model_state end;
     struct model_error err = {0};

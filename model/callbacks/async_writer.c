@@ -29,9 +29,9 @@ struct async_writer {
     enum phase phase; /* guarded by lock; the rest belongs to whoever the phase says */
     bool is_busy;     /* the caller's own note */
     struct model copy;
-    float weights[LENET_PARAMETERS];
-    float moments[LENET_PARAMETERS];
-    float second[LENET_PARAMETERS];
+    float weights[LENET_PARAMETERS_MAX];
+    float moments[LENET_PARAMETERS_MAX];
+    float second[LENET_PARAMETERS_MAX];
     struct model_state state;
     bool has_state;
     struct model_saving saving;
@@ -105,13 +105,14 @@ void async_writer_put(struct async_writer *writer, const struct model *model,
                       const char *path)
 {
     assert(!writer->is_busy && strlen(path) < sizeof writer->path);
+    const size_t block = model->shape.parameters * sizeof(float);
     writer->copy = *model;
     writer->copy.weights = writer->weights;
     writer->copy.moments = writer->moments;
     writer->copy.second = writer->second;
-    memcpy(writer->weights, model->weights, sizeof writer->weights);
-    memcpy(writer->moments, model->moments, sizeof writer->moments);
-    memcpy(writer->second, model->second, sizeof writer->second);
+    memcpy(writer->weights, model->weights, block);
+    memcpy(writer->moments, model->moments, block);
+    memcpy(writer->second, model->second, block);
     writer->has_state = state != NULL;
     if (state) {
         writer->state = *state;

@@ -319,7 +319,8 @@ static bool is_due(const struct checkpointer *self, uint64_t step)
            (double)self->options.save_checkpoint_seconds;
 }
 
-static enum model_code write_graph(struct checkpointer *self, struct model_error *err)
+static enum model_code write_graph(struct checkpointer *self, const struct model *model,
+                                   struct model_error *err)
 {
     char name[NAME_SIZE];
     char path[PATH_SIZE];
@@ -327,7 +328,7 @@ static enum model_code write_graph(struct checkpointer *self, struct model_error
     snprintf(name, sizeof name, "%s-graph.meta", self->prefix);
     enum model_code code = make_path(self, name, path, err);
     if (code == MODEL_OK) {
-        code = atomic_file_put(path, text, graph_meta_text(text, sizeof text), err);
+        code = atomic_file_put(path, text, graph_meta_text(&model->shape, text, sizeof text), err);
     }
     if (code != MODEL_OK) {
         return code;
@@ -355,7 +356,7 @@ static enum model_code on_step_end(void *context, const struct model_progress *p
 {
     struct checkpointer *self = context;
     if (!self->graph_written) {
-        enum model_code code = write_graph(self, err);
+        enum model_code code = write_graph(self, progress->model, err);
         if (code != MODEL_OK) {
             return code;
         }
@@ -387,7 +388,7 @@ enum model_code model_checkpointer_breakpoint(struct model_callback *callback,
                                               size_t size, struct model_error *err)
 {
     const struct checkpointer *self = callback->context;
-    for (size_t i = 0; i < LENET_PARAMETERS; i++) {
+    for (size_t i = 0; i < model->shape.parameters; i++) {
         if (!isfinite(model->weights[i])) {
             return model_fail(err, MODEL_DIVERGED, "save what is left: a weight is not finite");
         }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model/callbacks/event_file.h"
+#include "model/layers/layers.h"
 #include "model/model_error.h"
 #include "model/training/lenet.h"
 
@@ -66,10 +67,10 @@ static enum model_code add_histograms(struct summary *summary, const struct mode
     for (size_t b = 0; b < 2; b++) {
         for (size_t i = 0; i < LENET_TENSORS && code == MODEL_OK; i++) {
             char tag[64];
-            snprintf(tag, sizeof tag, "%s/%s", blocks[b].kind, lenet_tensors[i].name);
+            snprintf(tag, sizeof tag, "%s/%s", blocks[b].kind, model->shape.tensors[i].name);
             code = event_file_histogram(summary->file, tag, step,
-                                        blocks[b].block + lenet_tensors[i].offset,
-                                        lenet_tensors[i].count, err);
+                                        blocks[b].block + model->shape.tensors[i].offset,
+                                        model->shape.tensors[i].count, err);
         }
     }
     return code;
@@ -103,16 +104,13 @@ static enum model_code add_picture(struct summary *summary, struct model *model,
                                    const struct model_dataset *dataset, uint64_t step,
                                    struct model_error *err)
 {
-    float logits[PICTURES][MODEL_CLASSES];
+    float logits[PICTURES * MODEL_CLASSES_MAX];
+    const size_t classes = model_classes(model);
     uint8_t predictions[PICTURES];
     size_t count = model_dataset_size(dataset) < PICTURES ? model_dataset_size(dataset) : PICTURES;
-    enum model_code code = model_predict(model, dataset, 0, count, logits[0], err);
+    enum model_code code = model_predict(model, dataset, 0, count, logits, err);
     for (size_t i = 0; i < count && code == MODEL_OK; i++) {
-        size_t best = 0;
-        for (size_t c = 1; c < MODEL_CLASSES; c++) {
-            best = logits[i][c] > logits[i][best] ? c : best;
-        }
-        predictions[i] = (uint8_t)best;
+        predictions[i] = (uint8_t)loss_predict(classes, logits + i * classes);
     }
     if (code == MODEL_OK) {
         code = model_draw_predictions(summary->picture, dataset, 0, count, predictions, err);

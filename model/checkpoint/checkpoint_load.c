@@ -52,10 +52,11 @@ static void list_add(struct name_list *list, const char *name)
     list->length += (size_t)length;
 }
 
-static void want_block(struct wanted *wanted, const char *prefix, float *block)
+static void want_block(struct wanted *wanted, const struct lenet_shape *shape, const char *prefix,
+                       float *block)
 {
     for (size_t i = 0; i < LENET_TENSORS; i++) {
-        const struct lenet_tensor *tensor = &lenet_tensors[i];
+        const struct lenet_tensor *tensor = &shape->tensors[i];
         wanted[i] =
             (struct wanted){.rank = tensor->rank, .dims = tensor->dims, .count = tensor->count};
         wanted[i].target = block ? block + tensor->offset : NULL;
@@ -77,11 +78,21 @@ static bool shape_fits(const struct wanted *wanted, const struct model_tensor *t
     return true;
 }
 
+size_t model_checkpoint_classes(const struct model_checkpoint *checkpoint)
+{
+    const struct model_tensor *fc3 =
+        checkpoint_find(checkpoint, lenet_tensors[LENET_TENSORS - 2].name);
+    bool possible = fc3 && fc3->rank > 0 && fc3->dims[0] >= 1 && fc3->dims[0] <= MODEL_CLASSES_MAX;
+    return possible ? (size_t)fc3->dims[0] : MODEL_CLASSES;
+}
+
 bool checkpoint_network(const struct model_checkpoint *checkpoint,
                         struct model_tensor tensors[LENET_TENSORS])
 {
     struct wanted wanted[LENET_TENSORS] = {0};
-    want_block(wanted, "", NULL);
+    struct lenet_shape shape;
+    lenet_shape_init(&shape, model_checkpoint_classes(checkpoint));
+    want_block(wanted, &shape, "", NULL);
     for (size_t i = 0; i < LENET_TENSORS; i++) {
         const struct model_tensor *found = checkpoint_find(checkpoint, wanted[i].name);
         if (!found || !shape_fits(&wanted[i], found)) {
@@ -216,7 +227,8 @@ static void want_optimizer(struct loading *loading, const struct model *model,
     for (size_t i = 0; i < CHECKPOINT_BLOCKS_MAX && entries->blocks[i]; i++) {
         char prefix[NAME_SIZE];
         snprintf(prefix, sizeof prefix, "%s.", entries->blocks[i]);
-        want_block(loading->wanted + loading->count, prefix, optimizer_block(model, i));
+        want_block(loading->wanted + loading->count, &model->shape, prefix,
+                   optimizer_block(model, i));
         loading->count += LENET_TENSORS;
     }
     loading->scalars = loading->count;
@@ -314,7 +326,7 @@ enum model_code model_load(struct model *model, const struct model_checkpoint *c
         model_hint(err, "the optimizer it was trained with, or only its weights");
         return MODEL_CONFIG;
     }
-    want_block(loading.wanted, "", model->weights);
+    want_block(loading.wanted, &model->shape, "", model->weights);
     if (!weights_only) {
         want_optimizer(&loading, model, checkpoint);
     }
@@ -374,7 +386,7 @@ enum model_code model_load_weights(struct model *model, const struct model_check
             return code;
         }
     }
-    want_block(wanted, "", model->weights);
+    want_block(wanted, &model->shape, "", model->weights);
     for (size_t i = 0; i < LENET_TENSORS; i++) {
         const struct model_tensor *found = checkpoint_find(checkpoint, wanted[i].name);
         if (!found || !converts(&wanted[i], found)) {

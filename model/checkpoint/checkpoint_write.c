@@ -150,7 +150,7 @@ static void gather_optimizer(struct checkpoint_content *content, const struct mo
             char *name = content->names[b * LENET_TENSORS + i];
             snprintf(name, sizeof content->names[0], "%s.%s", entries->blocks[b],
                      lenet_tensors[i].name);
-            add(content, block_tensor(name, &lenet_tensors[i], optimizer_block(model, b)));
+            add(content, block_tensor(name, &model->shape.tensors[i], optimizer_block(model, b)));
         }
     }
     if (model->rates) {
@@ -169,7 +169,7 @@ void checkpoint_gather(struct checkpoint_content *content, const struct model *m
     content->count = 0;
     for (size_t i = 0; i < LENET_TENSORS; i++) {
         content->tensors[content->count++] =
-            block_tensor(lenet_tensors[i].name, &lenet_tensors[i], model->weights);
+            block_tensor(lenet_tensors[i].name, &model->shape.tensors[i], model->weights);
     }
     if (!weights_only) {
         gather_optimizer(content, model);

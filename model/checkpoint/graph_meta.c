@@ -16,7 +16,7 @@
 
 #include "model/model_banned.h"
 
-static const char graph[] =
+static const char graph_head[] =
     "jobferry graph 1\n"
     "network LeNet5\n"
     "input image Float32 N,1,32,32\n"
@@ -29,10 +29,10 @@ static const char graph[] =
     "node pool2 MaxPool2d kernel=2 stride=2 -> N,16,5,5\n"
     "node flatten Flatten -> N,400\n"
     "node fc1 Dense in=400 out=120 -> N,120\n"
-    "node fc2 Dense in=120 out=84 -> N,84\n"
-    "node fc3 Dense in=84 out=10 -> N,10\n"
-    "loss SoftmaxCrossEntropyWithLogits sparse=true reduction=mean\n"
-    "optimizer Momentum\n";
+    "node fc2 Dense in=120 out=84 -> N,84\n";
+
+static const char graph_tail[] = "loss SoftmaxCrossEntropyWithLogits sparse=true reduction=mean\n"
+                                 "optimizer Momentum\n";
 
 struct text {
     char *at;
@@ -52,15 +52,17 @@ static void add(struct text *text, const char *format, ...)
     text->length += (size_t)length;
 }
 
-size_t graph_meta_text(char *out, size_t size)
+size_t graph_meta_text(const struct lenet_shape *shape, char *out, size_t size)
 {
     struct text text = {.room = size};
     text.at = out;
-    add(&text, "%s", graph);
+    add(&text, "%s", graph_head);
+    add(&text, "node fc3 Dense in=84 out=%zu -> N,%zu\n", shape->classes, shape->classes);
+    add(&text, "%s", graph_tail);
     for (size_t i = 0; i < LENET_TENSORS; i++) {
-        add(&text, "parameter %s Float32 ", lenet_tensors[i].name);
-        for (size_t d = 0; d < lenet_tensors[i].rank; d++) {
-            add(&text, "%s%" PRId64, d ? "," : "", lenet_tensors[i].dims[d]);
+        add(&text, "parameter %s Float32 ", shape->tensors[i].name);
+        for (size_t d = 0; d < shape->tensors[i].rank; d++) {
+            add(&text, "%s%" PRId64, d ? "," : "", shape->tensors[i].dims[d]);
         }
         add(&text, "\n");
     }

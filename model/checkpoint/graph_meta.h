@@ -2,13 +2,13 @@
 #ifndef MODEL_GRAPH_META_H
 #define MODEL_GRAPH_META_H
 
-#include <stddef.h>
+#include "model/training/lenet.h"
 
 enum {
     GRAPH_META_SIZE = 4096
 };
 
-/* Writes the text, always the same, to out; returns its length. */
-size_t graph_meta_text(char *out, size_t size);
+/* Writes the text, the same for the same shape, to out; returns its length. */
+size_t graph_meta_text(const struct lenet_shape *shape, char *out, size_t size);
 
 #endif

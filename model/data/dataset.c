@@ -115,6 +115,12 @@ static enum model_code finish(struct model_dataset *dataset, const char *folder,
     for (size_t i = 0; i < dataset->count; i++) {
         resize_28_to_32(dataset->images + i * IMAGE_SIZE, dataset->resized + i * INPUT_SIZE);
     }
+    for (size_t i = 0; i < dataset->count; i++) {
+        size_t label = dataset->labels[i];
+        if (label != MODEL_NO_LABEL && label >= dataset->label_end) {
+            dataset->label_end = label + 1;
+        }
+    }
     dataset->crc32 = sum_of(dataset);
     return MODEL_OK;
 }
@@ -173,6 +179,11 @@ void model_dataset_free(struct model_dataset *dataset)
     free(dataset->labels);
     free(dataset->resized);
     free(dataset);
+}
+
+size_t model_dataset_classes(const struct model_dataset *dataset)
+{
+    return dataset->label_end > MODEL_CLASSES ? dataset->label_end : MODEL_CLASSES;
 }
 
 size_t model_dataset_size(const struct model_dataset *dataset)

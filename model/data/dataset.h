@@ -23,6 +23,7 @@ struct model_dataset {
     uint8_t *images;  /* [count][28][28] */
     uint8_t *labels;  /* [count] */
     uint8_t *resized; /* [count][32][32] */
+    size_t label_end; /* the highest label and one; 0: none has a label */
     uint32_t crc32;   /* of images, then labels */
 };
 

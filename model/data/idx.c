@@ -189,10 +189,10 @@ static enum model_code check_labels(const char *path, const uint8_t *labels, siz
 {
     assert(labels); /* a header promises one at least */
     for (size_t i = 0; i < count; i++) {
-        if (labels[i] >= MODEL_CLASSES) {
-            return model_fail(err, MODEL_DATA,
-                              "reading %s: the label at byte %zu is %u; it must be 0 to %d", path,
-                              formats[IDX_LABELS].header_size + i, labels[i], MODEL_CLASSES - 1);
+        if (labels[i] >= MODEL_CLASSES_MAX) {
+            return model_fail(
+                err, MODEL_DATA, "reading %s: the label at byte %zu is %u; it must be 0 to %d",
+                path, formats[IDX_LABELS].header_size + i, labels[i], MODEL_CLASSES_MAX - 1);
         }
     }
     return MODEL_OK;

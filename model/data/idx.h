@@ -42,7 +42,7 @@ enum model_code idx_find(char *out, size_t size, const char *folder, enum model_
 bool idx_is_emnist(const char *path);
 
 /*
- * Reads a whole file: *bytes is [count][28][28] pixels or [count] labels of 0..9, at least one, to
+ * Reads a whole file: *bytes is [count][28][28] pixels or [count] labels of 0..63, at least one, to
  * be freed with free(). A file that cannot be opened or read is MODEL_NOT_FOUND or MODEL_DISK.
  */
 enum model_code idx_read(uint8_t **bytes, size_t *count, const char *path, enum idx_kind kind,

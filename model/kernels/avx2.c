@@ -10,12 +10,16 @@ enum {
 
     CONV1_OUTPUTS = 3,
     CONV2_OUTPUTS = 3,
+    CONV2_LARGE = 12,
     DENSE_PARTS = 2,
     DENSE_TILE = 6,
     DENSE2_TILE = 6,
     DENSE3_TILE = 5,
     DENSE_DATA_TILE = 5,
-    DENSE_WEIGHT_ROWS = 2,
+    DENSE_WEIGHT_ROWS = 4,
+    FC1_COLUMNS = 3,
+    FC2_COLUMNS = 3,
+    FC3_COLUMNS = 3,
     WINDOW_ROWS = 2,
     EVENT_SETS = 2
 };
@@ -100,6 +104,8 @@ static inline size_t pack_active(vec gradients, ivec places, float *to, int32_t 
                         _mm256_permutevar8x32_epi32((__m256i)places, order));
     return (size_t)__builtin_popcount(bits);
 }
+
+#define CONVOLVE_BY_PIXEL true
 
 #define LANES_KERNELS lenet_avx2
 #define LANES_NAME    "avx2"

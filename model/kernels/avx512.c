@@ -11,12 +11,16 @@ enum {
 
     CONV1_OUTPUTS = 6,
     CONV2_OUTPUTS = 4,
+    CONV2_LARGE = 16,
     DENSE_PARTS = 1,
     DENSE_TILE = 24,
     DENSE2_TILE = 28,
     DENSE3_TILE = 10,
     DENSE_DATA_TILE = 20,
     DENSE_WEIGHT_ROWS = 4,
+    FC1_COLUMNS = 5,
+    FC2_COLUMNS = 4,
+    FC3_COLUMNS = 3,
     WINDOW_ROWS = 6,
     EVENT_SETS = 2
 };

@@ -5,14 +5,18 @@
 
 enum {
     ROW_LIMIT = 1,
-    CONV1_OUTPUTS = 2,
-    CONV2_OUTPUTS = 2,
+    CONV1_OUTPUTS = 3,
+    CONV2_OUTPUTS = 3,
+    CONV2_LARGE = 12,
     DENSE_PARTS = 4,
     DENSE_TILE = 2,
     DENSE2_TILE = 2,
     DENSE3_TILE = 2,
     DENSE_DATA_TILE = 2,
     DENSE_WEIGHT_ROWS = 2,
+    FC1_COLUMNS = 5,
+    FC2_COLUMNS = 5,
+    FC3_COLUMNS = 5,
     WINDOW_ROWS = 1,
     EVENT_SETS = 1
 };
@@ -22,6 +26,7 @@ static inline vec vec_fma(vec a, vec b, vec c)
     return a * b + c;
 }
 
-#define LANES_KERNELS lenet_baseline
-#define LANES_NAME    "baseline"
+#define CONVOLVE_BY_PIXEL true
+#define LANES_KERNELS     lenet_baseline
+#define LANES_NAME        "baseline"
 #include "model/kernels/lanes_network.inc"

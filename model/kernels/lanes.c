@@ -15,22 +15,22 @@ static size_t pieces_of(const struct lenet_tensor *tensor)
     return tensor->rank == 2 ? ((size_t)tensor->dims[0] + PIECE_ROWS - 1) / PIECE_ROWS : 1;
 }
 
-size_t lanes_pieces(void)
+size_t lanes_pieces(const struct lenet_shape *shape)
 {
     size_t count = 0;
     for (size_t t = 0; t < LENET_TENSORS; t++) {
-        count += pieces_of(&lenet_tensors[t]);
+        count += pieces_of(&shape->tensors[t]);
     }
     return count;
 }
 
-struct lanes_piece lanes_piece_at(size_t index)
+struct lanes_piece lanes_piece_at(const struct lenet_shape *shape, size_t index)
 {
     size_t t = 0;
-    while (index >= pieces_of(&lenet_tensors[t])) {
-        index -= pieces_of(&lenet_tensors[t++]);
+    while (index >= pieces_of(&shape->tensors[t])) {
+        index -= pieces_of(&shape->tensors[t++]);
     }
-    const struct lenet_tensor *tensor = &lenet_tensors[t];
+    const struct lenet_tensor *tensor = &shape->tensors[t];
     if (tensor->rank != 2) {
         return (struct lanes_piece){.tensor = t, .range = {tensor->offset, tensor->count}};
     }
@@ -46,26 +46,26 @@ struct lanes_piece lanes_piece_at(size_t index)
     };
 }
 
-struct lenet_piece lanes_piece(size_t index)
+struct lenet_piece lanes_piece(const struct lenet_shape *shape, size_t index)
 {
-    return lanes_piece_at(index).range;
+    return lanes_piece_at(shape, index).range;
 }
 
-double lanes_loss(const float logits[CLASSES][LANES], const uint8_t *labels, size_t count,
-                  float scale, float d_logits[CLASSES][LANES])
+double lanes_loss(size_t classes, const float logits[][LANES], const uint8_t *labels, size_t count,
+                  float scale, float d_logits[][LANES])
 {
-    memset(d_logits, 0, sizeof(float[CLASSES][LANES]));
+    memset(d_logits, 0, classes * sizeof d_logits[0]);
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
-        float row[CLASSES];
-        float d_row[CLASSES];
-        for (size_t j = 0; j < CLASSES; j++) {
+        float row[CLASSES_MAX];
+        float d_row[CLASSES_MAX];
+        for (size_t j = 0; j < classes; j++) {
             row[j] = logits[j][i];
         }
         double loss;
-        loss_forward(1, CLASSES, row, &labels[i], &loss);
-        loss_backward(1, CLASSES, row, &labels[i], scale, d_row);
-        for (size_t j = 0; j < CLASSES; j++) {
+        loss_forward(1, classes, row, &labels[i], &loss);
+        loss_backward(1, classes, row, &labels[i], scale, d_row);
+        for (size_t j = 0; j < classes; j++) {
             d_logits[j][i] = d_row[j];
         }
         sum += loss;

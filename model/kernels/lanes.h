@@ -7,7 +7,7 @@
  *
  *   pixels  --transpose, rescale-->  x [32·32][16]
  *   x   --convolution, 2×2 maximum, relu in registers-->  p1 [14·14][6][16], where each maximum was
- *   p1  --the same-->  p2 [16·25][16]  --dense-->  120, 84, 10 [..][16]  --softmax-->  d_logits
+ *   p1  --the same-->  p2 [16·25][16]  --dense-->  120, 84, classes [..][16]  --softmax--> d_logits
  *
  * On the way back only the maximum of each window has a gradient, and none where relu cut it off:
  * about one position in eight. Those are listed (struct events) and each one's patch of the layer's
@@ -22,12 +22,18 @@
  * width (vec), a dozen operations on it and the sizes of the register tiles, then include
  * lanes_network.inc:
  *
- *   CONV1_OUTPUTS, CONV2_OUTPUTS  channels of a convolution's tile; it has 4 vecs of each, the
- * window DENSE_TILE × DENSE_PARTS      neurons × vecs of lanes in a dense layer's tile; DENSE2_TILE
- * and DENSE3_TILE of fc2 and fc3, DENSE_DATA_TILE on the way back DENSE_WEIGHT_ROWS rows of a dense
- * weight gradient's tile, with 3 to 5 vecs each ROW_LIMIT                     kernel rows whose
- * gradient fits the registers at once WINDOW_ROWS                   rows of a 6×6 patch that do
- *   EVENT_SETS                    sums side by side, to hide the latency of additions
+ *   CONV1_OUTPUTS, CONV2_OUTPUTS   channels of a convolution's tile, which has 4 vecs of each
+ *   CONV2_LARGE                    channels that go in such tiles; the rest go by twos
+ *   DENSE_TILE, DENSE_PARTS        neurons and vecs of lanes in fc1's tile
+ *   DENSE2_TILE, DENSE3_TILE       neurons in those of fc2 and fc3
+ *   DENSE_DATA_TILE                neurons on the way back
+ *   DENSE_WEIGHT_ROWS              rows of a dense weight gradient's tile
+ *   FC1_, FC2_, FC3_COLUMNS        vecs of each row, 3 to 5
+ *   ROW_LIMIT                      kernel rows whose gradient fits the registers at once
+ *   WINDOW_ROWS                    rows of a 6×6 patch that do
+ *   EVENT_SETS                     sums side by side, to hide the latency of additions
+ *
+ * and, where a convolution's tile fills all but four registers, CONVOLVE_BY_PIXEL.
  */
 #ifndef MODEL_LANES_H
 #define MODEL_LANES_H
@@ -38,9 +44,14 @@
 
 #if defined(__clang__)
 #define LANES_UNROLL _Pragma("unroll")
+#define LANES_LOOP   _Pragma("nounroll") /* one that stays a loop */
 #else
 #define LANES_UNROLL _Pragma("GCC unroll 64")
+#define LANES_LOOP   _Pragma("GCC unroll 1")
 #endif
+/* The compiler no longer knows where a pointer points: so it loads again what it would otherwise
+ * keep. */
+#define LANES_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 /* A function of a register tile: worth nothing unless its sizes are constants. */
 #define LANES_TILE static inline __attribute__((always_inline))
 
@@ -57,7 +68,7 @@ enum {
     FEATURES = CHANNELS2 * CELLS2,
     HIDDEN1 = 120,
     HIDDEN2 = 84,
-    CLASSES = MODEL_CLASSES,
+    CLASSES_MAX = MODEL_CLASSES_MAX, /* rows of what has one a class */
     CONV1_WEIGHTS = CHANNELS1 * TAPS,
     CONV2_WEIGHTS = CHANNELS2 * CHANNELS1 * TAPS,
 
@@ -94,7 +105,7 @@ struct lanes_slot {
     _Alignas(64) float x3[LANES][HIDDEN2_ROW];
     _Alignas(64) float d1[HIDDEN1][LANES];
     _Alignas(64) float d2[HIDDEN2][LANES];
-    _Alignas(64) float d3[CLASSES][LANES];
+    _Alignas(64) float d3[CLASSES_MAX][LANES];
 };
 
 /* Zeroed when made: rows beyond HIDDEN1 and HIDDEN2, channels 7 and 8 and the zeros around kernels
@@ -109,7 +120,7 @@ struct lanes_workspace {
     _Alignas(64) int32_t where2[FEATURES][LANES];
     _Alignas(64) float h1[HIDDEN1_ROW][LANES];
     _Alignas(64) float h2[HIDDEN2_ROW][LANES];
-    _Alignas(64) float logits[CLASSES][LANES];
+    _Alignas(64) float logits[CLASSES_MAX][LANES];
     _Alignas(64) float d_p2[FEATURES][LANES];
     _Alignas(64) float d_p2_rows[LANES][CELLS2][CHANNELS2];
     _Alignas(64) int32_t where2_rows[LANES][CELLS2][CHANNELS2];
@@ -121,20 +132,21 @@ struct lanes_workspace {
 
 /* The pieces of lanes_gather: a convolution, a bias, or eight rows of a dense layer's weights. */
 struct lanes_piece {
-    size_t tensor; /* index in lenet_tensors */
+    size_t tensor; /* index in the shape's tensors */
     size_t row;    /* of a dense layer's weights */
     size_t rows;
     struct lenet_piece range;
 };
-size_t lanes_pieces(void);
-struct lanes_piece lanes_piece_at(size_t index);
-struct lenet_piece lanes_piece(size_t index); /* its range, for struct lenet_kernels */
+size_t lanes_pieces(const struct lenet_shape *shape);
+struct lanes_piece lanes_piece_at(const struct lenet_shape *shape, size_t index);
+/* Its range, for struct lenet_kernels. */
+struct lenet_piece lanes_piece(const struct lenet_shape *shape, size_t index);
 
 /*
- * Softmax cross-entropy of the first count lanes: d_logits[CLASSES][LANES] times scale, 0 in the
+ * Softmax cross-entropy of the first count lanes: d_logits[classes][LANES] times scale, 0 in the
  * other lanes; returns the sum of the losses, in the order of the images.
  */
-double lanes_loss(const float logits[CLASSES][LANES], const uint8_t *labels, size_t count,
-                  float scale, float d_logits[CLASSES][LANES]);
+double lanes_loss(size_t classes, const float logits[][LANES], const uint8_t *labels, size_t count,
+                  float scale, float d_logits[][LANES]);
 
 #endif

@@ -57,8 +57,8 @@ static void train_block(void *context, size_t index, unsigned thread)
     }
     float scale = model->config.loss_scale / (float)step->count;
     char *slot = (char *)model->slots + index * model->kernels->slot_size;
-    step->losses[index] = model->kernels->train(model->weights, images, labels, count, scale, slot,
-                                                model->workspaces[thread]);
+    step->losses[index] = model->kernels->train(&model->shape, model->weights, images, labels,
+                                                count, scale, slot, model->workspaces[thread]);
 }
 
 /* Puts one piece of the gradient together; after the last round updates its parameters. */
@@ -67,10 +67,10 @@ static void finish_piece(void *context, size_t index, unsigned thread)
     (void)thread;
     struct step *step = context;
     struct model *model = step->model;
-    model->kernels->gather(model->slots, step->blocks, index, step->first_block > 0,
+    model->kernels->gather(&model->shape, model->slots, step->blocks, index, step->first_block > 0,
                            model->gradients);
     if (step->is_last_round) {
-        struct lenet_piece piece = model->kernels->piece(index);
+        struct lenet_piece piece = model->kernels->piece(&model->shape, index);
         step->is_finite[index] =
             optimizer_step(&step->rule, piece.count, model->gradients + piece.offset,
                            model->moments + piece.offset, model->second + piece.offset,
@@ -84,7 +84,7 @@ bool blocks_train(struct model *model, const struct model_dataset *dataset, cons
     assert(count >= 1);
     struct step step = {.model = model, .dataset = dataset, .samples = samples, .count = count};
     step.rule = optimizer_begin(model);
-    size_t pieces = model->kernels->pieces();
+    size_t pieces = model->kernels->pieces(&model->shape);
     assert(pieces <= PIECES_MAX);
     double loss_sum = 0.0;
     for (size_t left = blocks_of(count); left > 0; left -= step.blocks) {
@@ -130,8 +130,9 @@ static void forward_block(void *context, size_t index, unsigned thread)
     for (size_t i = 0; i < count; i++) {
         images[i] = dataset_pixels(inference->dataset, inference->first + start + i);
     }
-    model->kernels->forward(model->weights, images, count,
-                            inference->logits + start * MODEL_CLASSES, model->workspaces[thread]);
+    model->kernels->forward(&model->shape, model->weights, images, count,
+                            inference->logits + start * model->shape.classes,
+                            model->workspaces[thread]);
 }
 
 void blocks_forward(struct model *model, const struct model_dataset *dataset, size_t first,

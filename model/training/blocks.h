@@ -19,7 +19,7 @@
 bool blocks_train(struct model *model, const struct model_dataset *dataset, const uint32_t *samples,
                   size_t count, float *loss);
 
-/* logits[count][10] of the images first..first+count-1. */
+/* logits[count][classes] of the images first..first+count-1. */
 void blocks_forward(struct model *model, const struct model_dataset *dataset, size_t first,
                     size_t count, float *logits);
 

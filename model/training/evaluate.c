@@ -38,10 +38,10 @@ static void close_batch(struct tally *tally)
 }
 
 /* How many outputs come before that of the label, were they sorted; of equals the first does. */
-static size_t place_of(const float *logits, uint8_t label)
+static size_t place_of(size_t classes, const float *logits, uint8_t label)
 {
     size_t place = 0;
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    for (size_t k = 0; k < classes; k++) {
         place += logits[k] > logits[label] || (logits[k] == logits[label] && k < label);
     }
     return place;
@@ -50,14 +50,15 @@ static size_t place_of(const float *logits, uint8_t label)
 static void count_image(struct tally *tally, const float *logits, uint8_t label)
 {
     struct model_metrics *metrics = &tally->metrics;
+    const size_t classes = metrics->classes;
     double loss;
-    loss_forward(1, MODEL_CLASSES, logits, &label, &loss);
+    loss_forward(1, classes, logits, &label, &loss);
     tally->batch_loss += loss;
     tally->in_batch++;
     metrics->samples++;
-    metrics->confusion[label][loss_predict(MODEL_CLASSES, logits)]++;
-    metrics->top_5 += place_of(logits, label) < 5;
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    metrics->confusion[label][loss_predict(classes, logits)]++;
+    metrics->top_5 += place_of(classes, logits, label) < 5;
+    for (size_t k = 0; k < classes; k++) {
         double error = (double)logits[k] - (k == label ? 1.0 : 0.0);
         metrics->mae += fabs(error);
         metrics->mse += error * error;
@@ -73,7 +74,7 @@ static void finish(struct tally *tally, struct model_metrics *metrics)
     double samples = (double)tally->metrics.samples;
     uint64_t correct = 0;
     *metrics = tally->metrics;
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    for (size_t k = 0; k < metrics->classes; k++) {
         correct += metrics->confusion[k][k];
     }
     metrics->loss = tally->batch_means / (double)tally->batches;
@@ -89,7 +90,7 @@ static void totals(const struct model_metrics *metrics, size_t class_index, doub
 {
     *predicted = 0.0;
     *actual = 0.0;
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    for (size_t k = 0; k < metrics->classes; k++) {
         *predicted += (double)metrics->confusion[k][class_index];
         *actual += (double)metrics->confusion[class_index][k];
     }
@@ -129,7 +130,12 @@ enum model_code model_evaluate(struct model *model, const struct model_dataset *
                                bool drop_remainder, struct model_metrics *metrics,
                                struct model_error *err)
 {
-    struct tally tally = {.batch_size = model->config.batch_size};
+    const size_t classes = model->shape.classes;
+    enum model_code code = model_check_labels(model, dataset, err);
+    if (code != MODEL_OK) {
+        return code;
+    }
+    struct tally tally = {.batch_size = model->config.batch_size, .metrics.classes = classes};
     size_t samples = dataset->count;
     if (drop_remainder) {
         samples -= samples % tally.batch_size;
@@ -140,7 +146,7 @@ enum model_code model_evaluate(struct model *model, const struct model_dataset *
                           "batches are dropped",
                           dataset->count, tally.batch_size);
     }
-    float *logits = malloc((size_t)CHUNK * MODEL_CLASSES * sizeof *logits);
+    float *logits = malloc((size_t)CHUNK * classes * sizeof *logits);
     if (!logits) {
         return model_fail(err, MODEL_BUG, "evaluating: no memory");
     }
@@ -148,7 +154,7 @@ enum model_code model_evaluate(struct model *model, const struct model_dataset *
         size_t count = samples - first < CHUNK ? samples - first : CHUNK;
         blocks_forward(model, dataset, first, count, logits);
         for (size_t i = 0; i < count; i++) {
-            count_image(&tally, logits + i * MODEL_CLASSES, dataset->labels[first + i]);
+            count_image(&tally, logits + i * classes, dataset->labels[first + i]);
         }
     }
     close_batch(&tally);

@@ -1,6 +1,8 @@
 #include "model/training/lenet.h"
 
+#include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "model/base/random.h"
 
@@ -10,8 +12,9 @@ enum {
     CONV1 = 6 * 1 * 5 * 5,
     CONV2 = 16 * 6 * 5 * 5,
     FC1 = 120 * 400,
-    FC2 = 84 * 120,
-    FC3 = 10 * 84,
+    HIDDEN2 = 84,
+    FC2 = HIDDEN2 * 120,
+    FC3 = MODEL_CLASSES * HIDDEN2,
     AT_CONV1 = 0,
     AT_CONV2 = AT_CONV1 + CONV1,
     AT_FC1 = AT_CONV2 + CONV2,
@@ -21,7 +24,7 @@ enum {
     AT_FC3 = AT_FC2_BIAS + 84,
     AT_FC3_BIAS = AT_FC3 + FC3
 };
-_Static_assert(AT_FC3_BIAS + 10 == LENET_PARAMETERS, "the tensors fill the block");
+_Static_assert(AT_FC3_BIAS + MODEL_CLASSES == LENET_PARAMETERS, "the tensors fill the block");
 
 const struct lenet_tensor lenet_tensors[LENET_TENSORS] = {
     {"conv1.weight", 4, {6, 1, 5, 5}, AT_CONV1, CONV1},
@@ -30,11 +33,26 @@ const struct lenet_tensor lenet_tensors[LENET_TENSORS] = {
     {"fc1.bias", 1, {120}, AT_FC1_BIAS, 120},
     {"fc2.weight", 2, {84, 120}, AT_FC2, FC2},
     {"fc2.bias", 1, {84}, AT_FC2_BIAS, 84},
-    {"fc3.weight", 2, {10, 84}, AT_FC3, FC3},
-    {"fc3.bias", 1, {10}, AT_FC3_BIAS, 10},
+    {"fc3.weight", 2, {MODEL_CLASSES, 84}, AT_FC3, FC3},
+    {"fc3.bias", 1, {MODEL_CLASSES}, AT_FC3_BIAS, MODEL_CLASSES},
 };
 
-struct lenet_parameters lenet_point(float *block)
+void lenet_shape_init(struct lenet_shape *shape, size_t classes)
+{
+    assert(classes >= 1 && classes <= MODEL_CLASSES_MAX);
+    shape->classes = classes;
+    memcpy(shape->tensors, lenet_tensors, sizeof shape->tensors);
+    struct lenet_tensor *weight = &shape->tensors[LENET_TENSORS - 2];
+    struct lenet_tensor *bias = &shape->tensors[LENET_TENSORS - 1];
+    weight->dims[0] = (int64_t)classes;
+    weight->count = classes * HIDDEN2;
+    bias->dims[0] = (int64_t)classes;
+    bias->count = classes;
+    bias->offset = weight->offset + weight->count;
+    shape->parameters = bias->offset + bias->count;
+}
+
+struct lenet_parameters lenet_point(const struct lenet_shape *shape, float *block)
 {
     return (struct lenet_parameters){
         .conv1_weight = block + AT_CONV1,
@@ -44,13 +62,13 @@ struct lenet_parameters lenet_point(float *block)
         .fc2_weight = block + AT_FC2,
         .fc2_bias = block + AT_FC2_BIAS,
         .fc3_weight = block + AT_FC3,
-        .fc3_bias = block + AT_FC3_BIAS,
+        .fc3_bias = block + shape->tensors[LENET_TENSORS - 1].offset,
     };
 }
 
-struct lenet_parameters lenet_point_at(const float *block)
+struct lenet_parameters lenet_point_at(const struct lenet_shape *shape, const float *block)
 {
-    return lenet_point((float *)(uintptr_t)block);
+    return lenet_point(shape, (float *)(uintptr_t)block);
 }
 
 /* Inputs of one neuron; those of a bias are its weight's, which stands before it. */
@@ -68,10 +86,10 @@ static float draw(struct random *random, const struct lenet_tensor *tensor, enum
     return tensor->rank == 1 ? 0.0f : (float)random_normal(random, 0.01);
 }
 
-void lenet_draw(float *block, uint64_t seed, enum model_init init)
+void lenet_draw(const struct lenet_shape *shape, float *block, uint64_t seed, enum model_init init)
 {
     for (size_t t = 0; t < LENET_TENSORS; t++) {
-        const struct lenet_tensor *tensor = &lenet_tensors[t];
+        const struct lenet_tensor *tensor = &shape->tensors[t];
         struct random random;
         random_init(&random, seed, RANDOM_STREAM_WEIGHTS + t);
         for (size_t i = 0; i < tensor->count; i++) {

@@ -2,10 +2,11 @@
  * lenet.h - the network's shape, its parameters in one block, and what computes it.
  *
  *   1×32×32 -conv1 5×5→ 6×28×28 -relu,pool2→ 6×14×14 -conv2 5×5→ 16×10×10 -relu,pool2→ 16×5×5 = 400
- *   -fc1→ 120 -fc2→ 84 -fc3→ 10        (no bias in the convolutions, no activation between the fc)
+ *   -fc1→ 120 -fc2→ 84 -fc3→ classes   (no bias in the convolutions, no activation between the fc)
  *
  * as the lab defines it (MindSpore course, checkpoint/main.py; reference: nn.Conv2d pad_mode
- * valid).
+ * valid). The lab has ten classes; a set with more (EMNIST) has as many as its labels say, and
+ * then fc3 is wider. Nothing else depends on it.
  */
 #ifndef MODEL_LENET_H
 #define MODEL_LENET_H
@@ -14,7 +15,8 @@
 
 enum {
     LENET_TENSORS = 8,
-    LENET_PARAMETERS = 61684, /* float32 values of all eight */
+    LENET_PARAMETERS = 61684, /* float32 values of all eight, for the lab's ten classes */
+    LENET_PARAMETERS_MAX = LENET_PARAMETERS + (MODEL_CLASSES_MAX - MODEL_CLASSES) * (84 + 1),
     LENET_INPUTS = MODEL_INPUT_SIDE * MODEL_INPUT_SIDE,
     /* Images per unit of work. Gradients are summed a block at a time in this fixed order, so the
        bits do not depend on how many threads share the blocks. */
@@ -31,8 +33,18 @@ struct lenet_tensor {
 };
 
 /* conv1.weight [6,1,5,5], conv2.weight [16,6,5,5], fc1.weight [120,400], fc1.bias [120],
-   fc2.weight [84,120], fc2.bias [84], fc3.weight [10,84], fc3.bias [10]: the order of a .ckpt. */
+   fc2.weight [84,120], fc2.bias [84], fc3.weight [10,84], fc3.bias [10]: the order of a .ckpt.
+   Names and all but the last two shapes are those of any number of classes. */
 extern const struct lenet_tensor lenet_tensors[LENET_TENSORS];
+
+/* The network of so many classes. */
+struct lenet_shape {
+    size_t classes;    /* 1 to MODEL_CLASSES_MAX */
+    size_t parameters; /* floats of the block */
+    struct lenet_tensor tensors[LENET_TENSORS];
+};
+
+void lenet_shape_init(struct lenet_shape *shape, size_t classes);
 
 /* The block with a name for each part; shapes beside them. */
 struct lenet_parameters {
@@ -42,14 +54,14 @@ struct lenet_parameters {
     float *fc1_bias;     /* [120] */
     float *fc2_weight;   /* [84][120] */
     float *fc2_bias;     /* [84] */
-    float *fc3_weight;   /* [10][84] */
-    float *fc3_bias;     /* [10] */
+    float *fc3_weight;   /* [classes][84] */
+    float *fc3_bias;     /* [classes] */
 };
 
-/* Points the names into a block of LENET_PARAMETERS floats. */
-struct lenet_parameters lenet_point(float *block);
+/* Points the names into a block of shape->parameters floats. */
+struct lenet_parameters lenet_point(const struct lenet_shape *shape, float *block);
 /* The same for a block that is only read. */
-struct lenet_parameters lenet_point_at(const float *block);
+struct lenet_parameters lenet_point_at(const struct lenet_shape *shape, const float *block);
 
 /*
  * Fills a block with initial values. Each tensor draws from its own stream of the seed (random.h).
@@ -58,7 +70,7 @@ struct lenet_parameters lenet_point_at(const float *block);
  * bound sqrt(6 / ((1 + 5) · fan_in)) is 1/sqrt(fan_in), and biases uniform within the same bound
  * (mindspore/nn/layer/basic.py and conv.py, 2.2).
  */
-void lenet_draw(float *block, uint64_t seed, enum model_init init);
+void lenet_draw(const struct lenet_shape *shape, float *block, uint64_t seed, enum model_init init);
 
 /* A range of the block of parameters, in floats. */
 struct lenet_piece {
@@ -81,32 +93,35 @@ struct lenet_kernels {
     size_t slot_size;      /* bytes of a slot, a multiple of 64, aligned so */
 
     /* The pieces cover the parameters without a gap. */
-    size_t (*pieces)(void);
-    struct lenet_piece (*piece)(size_t index);
+    size_t (*pieces)(const struct lenet_shape *shape);
+    struct lenet_piece (*piece)(const struct lenet_shape *shape, size_t index);
 
-    /* logits[count][10]. */
-    void (*forward)(const float *parameters, const uint8_t *const *images, size_t count,
-                    float *logits, void *workspace);
+    /* logits[count][classes]. */
+    void (*forward)(const struct lenet_shape *shape, const float *parameters,
+                    const uint8_t *const *images, size_t count, float *logits, void *workspace);
 
     /*
      * Forward and backward; scale is 1/batch times the loss scale. Returns the block's sum of
      * losses, unscaled.
      */
-    double (*train)(const float *parameters, const uint8_t *const *images, const uint8_t *labels,
-                    size_t count, float scale, void *slot, void *workspace);
+    double (*train)(const struct lenet_shape *shape, const float *parameters,
+                    const uint8_t *const *images, const uint8_t *labels, size_t count, float scale,
+                    void *slot, void *workspace);
 
     /*
-     * Writes the piece's range of gradients[LENET_PARAMETERS]: the sum over the slots of
+     * Writes the piece's range of gradients[shape->parameters]: the sum over the slots of
      * d(loss · scale)/d(parameter); adds to what is there when add.
      */
-    void (*gather)(const void *slots, size_t slot_count, size_t piece, bool add, float *gradients);
+    void (*gather)(const struct lenet_shape *shape, const void *slots, size_t slot_count,
+                   size_t piece, bool add, float *gradients);
 };
 
 extern const struct lenet_kernels lenet_reference;
 
-/* logits[count][10] of inputs[count][32][32] that need not have been bytes, by lenet_reference. */
-void lenet_reference_logits(const float *parameters, const float *inputs, size_t count,
-                            float *logits, void *workspace);
+/* logits[count][classes] of inputs[count][32][32] that need not have been bytes, by
+ * lenet_reference. */
+void lenet_reference_logits(const struct lenet_shape *shape, const float *parameters,
+                            const float *inputs, size_t count, float *logits, void *workspace);
 
 struct workers; /* threads.h */
 
@@ -122,14 +137,15 @@ enum {
  */
 struct model {
     struct model_config config; /* learning_rate and momentum are the ones in use */
+    struct lenet_shape shape;
     const struct lenet_kernels *kernels;
     struct workers *workers;
     void **workspaces; /* one a thread */
     void *slots;       /* [LENET_ROUND], what the blocks of a round leave */
-    float *weights;    /* [LENET_PARAMETERS] */
-    float *moments;    /* [LENET_PARAMETERS], the first */
-    float *second;     /* [LENET_PARAMETERS] */
-    float *gradients;  /* [LENET_PARAMETERS] of the last batch, times the loss scale */
+    float *weights;    /* [shape.parameters] */
+    float *moments;    /* [shape.parameters], the first */
+    float *second;     /* [shape.parameters] */
+    float *gradients;  /* [shape.parameters] of the last batch, times the loss scale */
     float beta1_power; /* Adam's, 1 at first */
     float beta2_power;
     uint64_t global_step; /* steps of this optimizer, or of its schedule */

@@ -40,10 +40,10 @@ struct workspace {
     uint8_t where2[LENET_BLOCK][POOL2];
     float fc1[LENET_BLOCK][120];
     float fc2[LENET_BLOCK][84];
-    float logits[LENET_BLOCK][MODEL_CLASSES];
+    float logits[LENET_BLOCK * MODEL_CLASSES_MAX]; /* [][classes] */
     double losses[LENET_BLOCK];
 
-    float d_logits[LENET_BLOCK][MODEL_CLASSES];
+    float d_logits[LENET_BLOCK * MODEL_CLASSES_MAX];
     float d_fc2[LENET_BLOCK][84];
     float d_fc1[LENET_BLOCK][120];
     float d_pool2[LENET_BLOCK][POOL2];
@@ -55,8 +55,8 @@ struct workspace {
     float scratch[COLUMNS];
 };
 
-static void forward(const struct lenet_parameters *w, const float *inputs, size_t count,
-                    float *logits, struct workspace *s)
+static void forward(size_t classes, const struct lenet_parameters *w, const float *inputs,
+                    size_t count, float *logits, struct workspace *s)
 {
     assert(count >= 1 && count <= LENET_BLOCK);
     for (size_t i = 0; i < count; i++) {
@@ -72,15 +72,15 @@ static void forward(const struct lenet_parameters *w, const float *inputs, size_
     }
     dense_forward(count, POOL2, 120, s->pool2[0], w->fc1_weight, w->fc1_bias, s->fc1[0]);
     dense_forward(count, 120, 84, s->fc1[0], w->fc2_weight, w->fc2_bias, s->fc2[0]);
-    dense_forward(count, 84, MODEL_CLASSES, s->fc2[0], w->fc3_weight, w->fc3_bias, logits);
+    dense_forward(count, 84, classes, s->fc2[0], w->fc3_weight, w->fc3_bias, logits);
 }
 
 /* From the gradient by the logits in the workspace to those by all weights. */
-static void backward(const struct lenet_parameters *w, const float *inputs, size_t count,
-                     const struct lenet_parameters *d, struct workspace *s)
+static void backward(size_t classes, const struct lenet_parameters *w, const float *inputs,
+                     size_t count, const struct lenet_parameters *d, struct workspace *s)
 {
-    dense_backward(count, 84, MODEL_CLASSES, s->fc2[0], w->fc3_weight, s->d_logits[0],
-                   d->fc3_weight, d->fc3_bias, s->d_fc2[0]);
+    dense_backward(count, 84, classes, s->fc2[0], w->fc3_weight, s->d_logits, d->fc3_weight,
+                   d->fc3_bias, s->d_fc2[0]);
     dense_backward(count, 120, 84, s->fc1[0], w->fc2_weight, s->d_fc2[0], d->fc2_weight,
                    d->fc2_bias, s->d_fc1[0]);
     dense_backward(count, POOL2, 120, s->pool2[0], w->fc1_weight, s->d_fc1[0], d->fc1_weight,
@@ -106,13 +106,12 @@ static void backward(const struct lenet_parameters *w, const float *inputs, size
 
 enum {
     /* Parameters put together at a time: a few dozen pieces, all in cache. */
-    PIECE = 2048,
-    PIECES = (LENET_PARAMETERS + PIECE - 1) / PIECE
+    PIECE = 2048
 };
 
 /* The block's gradients. */
 struct slot {
-    _Alignas(64) float gradients[LENET_PARAMETERS];
+    _Alignas(64) float gradients[(LENET_PARAMETERS_MAX + 15) / 16 * 16];
 };
 
 static void rescale(const uint8_t *const *images, size_t count, struct workspace *s)
@@ -122,34 +121,35 @@ static void rescale(const uint8_t *const *images, size_t count, struct workspace
     }
 }
 
-void lenet_reference_logits(const float *parameters, const float *inputs, size_t count,
-                            float *logits, void *workspace)
+void lenet_reference_logits(const struct lenet_shape *shape, const float *parameters,
+                            const float *inputs, size_t count, float *logits, void *workspace)
 {
-    struct lenet_parameters w = lenet_point_at(parameters);
-    forward(&w, inputs, count, logits, workspace);
+    struct lenet_parameters w = lenet_point_at(shape, parameters);
+    forward(shape->classes, &w, inputs, count, logits, workspace);
 }
 
-static void reference_forward(const float *parameters, const uint8_t *const *images, size_t count,
-                              float *logits, void *workspace)
-{
-    struct workspace *s = workspace;
-    rescale(images, count, s);
-    lenet_reference_logits(parameters, s->inputs[0], count, logits, s);
-}
-
-static double reference_train(const float *parameters, const uint8_t *const *images,
-                              const uint8_t *labels, size_t count, float scale, void *to,
+static void reference_forward(const struct lenet_shape *shape, const float *parameters,
+                              const uint8_t *const *images, size_t count, float *logits,
                               void *workspace)
 {
     struct workspace *s = workspace;
-    struct slot *slot = to;
-    struct lenet_parameters w = lenet_point_at(parameters);
-    struct lenet_parameters d = lenet_point(slot->gradients);
     rescale(images, count, s);
-    forward(&w, s->inputs[0], count, s->logits[0], s);
-    loss_forward(count, MODEL_CLASSES, s->logits[0], labels, s->losses);
-    loss_backward(count, MODEL_CLASSES, s->logits[0], labels, scale, s->d_logits[0]);
-    backward(&w, s->inputs[0], count, &d, s);
+    lenet_reference_logits(shape, parameters, s->inputs[0], count, logits, s);
+}
+
+static double reference_train(const struct lenet_shape *shape, const float *parameters,
+                              const uint8_t *const *images, const uint8_t *labels, size_t count,
+                              float scale, void *to, void *workspace)
+{
+    struct workspace *s = workspace;
+    struct slot *slot = to;
+    struct lenet_parameters w = lenet_point_at(shape, parameters);
+    struct lenet_parameters d = lenet_point(shape, slot->gradients);
+    rescale(images, count, s);
+    forward(shape->classes, &w, s->inputs[0], count, s->logits, s);
+    loss_forward(count, shape->classes, s->logits, labels, s->losses);
+    loss_backward(count, shape->classes, s->logits, labels, scale, s->d_logits);
+    backward(shape->classes, &w, s->inputs[0], count, &d, s);
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
         sum += s->losses[i];
@@ -157,23 +157,23 @@ static double reference_train(const float *parameters, const uint8_t *const *ima
     return sum;
 }
 
-static size_t reference_pieces(void)
+static size_t reference_pieces(const struct lenet_shape *shape)
 {
-    return PIECES;
+    return (shape->parameters + PIECE - 1) / PIECE;
 }
 
-static struct lenet_piece reference_piece(size_t index)
+static struct lenet_piece reference_piece(const struct lenet_shape *shape, size_t index)
 {
     size_t offset = index * PIECE;
-    size_t left = LENET_PARAMETERS - offset;
+    size_t left = shape->parameters - offset;
     return (struct lenet_piece){offset, left < PIECE ? left : PIECE};
 }
 
-static void reference_gather(const void *from, size_t slot_count, size_t index, bool add,
-                             float *gradients)
+static void reference_gather(const struct lenet_shape *shape, const void *from, size_t slot_count,
+                             size_t index, bool add, float *gradients)
 {
     const struct slot *slots = from;
-    struct lenet_piece piece = reference_piece(index);
+    struct lenet_piece piece = reference_piece(shape, index);
     float *sum = gradients + piece.offset;
     size_t slot = 0;
     if (!add) {

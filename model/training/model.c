@@ -6,6 +6,7 @@
 
 #include "model/base/cores.h"
 #include "model/base/threads.h"
+#include "model/data/dataset.h"
 #include "model/kernels/kernels.h"
 #include "model/layers/gemm.h"
 #include "model/model_error.h"
@@ -77,6 +78,10 @@ static enum model_code check_config(const struct model_config *config, struct mo
         return model_fail(err, MODEL_ARGUMENT, "threads is %u; it must be 0 to %d", config->threads,
                           WORKERS_MAX);
     }
+    if (config->classes < 1 || config->classes > MODEL_CLASSES_MAX) {
+        return model_fail(err, MODEL_ARGUMENT, "classes is %u; it must be 1 to %d", config->classes,
+                          MODEL_CLASSES_MAX);
+    }
     enum model_code code = check_numbers(config, err);
     return code == MODEL_OK ? check_optimizer(config, err) : code;
 }
@@ -104,6 +109,7 @@ static void *allocate(size_t size)
 static enum model_code allocate_parts(struct model *model, struct model_error *err)
 {
     unsigned threads = model->config.threads;
+    size_t block = model->shape.parameters * sizeof(float);
     model->workspaces = calloc(threads, sizeof *model->workspaces);
     for (unsigned i = 0; model->workspaces && i < threads; i++) {
         model->workspaces[i] = allocate(model->kernels->workspace_size);
@@ -112,10 +118,10 @@ static enum model_code allocate_parts(struct model *model, struct model_error *e
         }
     }
     model->slots = allocate(LENET_ROUND * model->kernels->slot_size);
-    model->weights = allocate(LENET_PARAMETERS * sizeof(float));
-    model->moments = allocate(LENET_PARAMETERS * sizeof(float));
-    model->second = allocate(LENET_PARAMETERS * sizeof(float));
-    model->gradients = allocate(LENET_PARAMETERS * sizeof(float));
+    model->weights = allocate(block);
+    model->moments = allocate(block);
+    model->second = allocate(block);
+    model->gradients = allocate(block);
     if (!model->workspaces || !model->slots || !model->weights || !model->moments ||
         !model->second || !model->gradients) {
         return model_fail(err, MODEL_BUG, "making the model: no memory");
@@ -142,6 +148,7 @@ enum model_code model_new(struct model **out, const struct model_config *config,
     model->config = *config;
     model->config.kernels = kernels->name;
     model->kernels = kernels;
+    lenet_shape_init(&model->shape, config->classes);
     if (model->config.threads == 0) {
         model->config.threads = default_threads(config->batch_size);
     }
@@ -154,9 +161,9 @@ enum model_code model_new(struct model **out, const struct model_config *config,
         goto done;
     }
     gemm_set_up();
-    lenet_draw(model->weights, config->seed, config->init);
+    lenet_draw(&model->shape, model->weights, config->seed, config->init);
     model->beta1_power = model->beta2_power = 1.0f;
-    for (size_t i = 0; config->optimizer == MODEL_SGD && i < LENET_PARAMETERS; i++) {
+    for (size_t i = 0; config->optimizer == MODEL_SGD && i < model->shape.parameters; i++) {
         model->second[i] = 1.0f; /* stat */
     }
     *out = model;
@@ -183,6 +190,22 @@ void model_free(struct model *model)
     free(model->rates);
     free(model->gradients);
     free(model);
+}
+
+size_t model_classes(const struct model *model)
+{
+    return model->shape.classes;
+}
+
+enum model_code model_check_labels(const struct model *model, const struct model_dataset *dataset,
+                                   struct model_error *err)
+{
+    if (dataset->label_end <= model->shape.classes) {
+        return MODEL_OK;
+    }
+    return model_fail(err, MODEL_DATA,
+                      "the data has labels up to %zu, and the network %zu classes, 0 to %zu",
+                      dataset->label_end - 1, model->shape.classes, model->shape.classes - 1);
 }
 
 const char *model_kernels(const struct model *model)

@@ -162,7 +162,7 @@ static enum model_code check(const struct model *model, const struct model_datas
         model_hint(err, "a smaller batch_size");
         return MODEL_ARGUMENT;
     }
-    return MODEL_OK;
+    return model_check_labels(model, dataset, err);
 }
 
 /*

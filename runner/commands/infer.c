@@ -46,26 +46,26 @@ static enum exit_code collect_files(struct app *app, struct files *files)
     return EXIT_DONE;
 }
 
-static uint8_t largest(const float *logits)
+static uint8_t largest(size_t classes, const float *logits)
 {
     size_t best = 0;
-    for (size_t k = 1; k < MODEL_CLASSES; k++) {
+    for (size_t k = 1; k < classes; k++) {
         best = logits[k] > logits[best] ? k : best;
     }
     return (uint8_t)best;
 }
 
 /* Softmax of the logits, and the logits. */
-static void add_numbers(json_t *line, const float *logits)
+static void add_numbers(json_t *line, size_t classes, const float *logits)
 {
     json_t *probabilities = json_array();
     json_t *raw = json_array();
-    double highest = (double)logits[largest(logits)];
+    double highest = (double)logits[largest(classes, logits)];
     double sum = 0.0;
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    for (size_t k = 0; k < classes; k++) {
         sum += exp((double)logits[k] - highest);
     }
-    for (size_t k = 0; k < MODEL_CLASSES; k++) {
+    for (size_t k = 0; k < classes; k++) {
         json_array_append_new(probabilities, json_real(exp((double)logits[k] - highest) / sum));
         json_array_append_new(raw, json_real((double)logits[k]));
     }
@@ -76,7 +76,8 @@ static void add_numbers(json_t *line, const float *logits)
 static void tell(const struct session *session, const struct files *files, size_t image,
                  const float *logits)
 {
-    unsigned prediction = largest(logits);
+    const size_t classes = model_classes(session->model);
+    unsigned prediction = largest(classes, logits);
     unsigned truth = model_dataset_label(session->images, image);
     bool known = truth != MODEL_NO_LABEL;
     if (session->app->settings->json) {
@@ -84,7 +85,7 @@ static void tell(const struct session *session, const struct files *files, size_
             "{so si so}", "image",
             files->count ? json_text(files->paths[image]) : json_integer((json_int_t)image),
             "prediction", (int)prediction, "truth", known ? json_integer(truth) : json_null());
-        add_numbers(line, logits);
+        add_numbers(line, classes, logits);
         json_line_print(line);
     } else if (known) {
         printf("prediction: %u, truth: %u\n", prediction, truth);
@@ -99,7 +100,8 @@ static enum exit_code predict(struct session *session, const struct files *files
 {
     struct app *app = session->app;
     struct model_error err;
-    float logits[CHUNK * MODEL_CLASSES];
+    float logits[CHUNK * MODEL_CLASSES_MAX];
+    const size_t classes = model_classes(session->model);
     size_t size = model_dataset_size(session->images);
     for (size_t first = 0; first < size && shown->count < count; first += CHUNK) {
         size_t part = size - first < CHUNK ? size - first : CHUNK;
@@ -107,14 +109,14 @@ static enum exit_code predict(struct session *session, const struct files *files
             return app_fail_model(app, &err);
         }
         for (size_t i = 0; i < part && shown->count < count; i++) {
-            const float *row = logits + i * MODEL_CLASSES;
+            const float *row = logits + i * classes;
             if (app->settings->only_wrong &&
-                largest(row) == model_dataset_label(session->images, first + i)) {
+                largest(classes, row) == model_dataset_label(session->images, first + i)) {
                 continue;
             }
             tell(session, files, first + i, row);
             shown->images[shown->count] = first + i;
-            shown->predictions[shown->count++] = largest(row);
+            shown->predictions[shown->count++] = largest(classes, row);
         }
     }
     return EXIT_DONE;

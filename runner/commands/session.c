@@ -89,14 +89,18 @@ enum exit_code session_open(struct session *session, struct app *app, const char
     config.momentum = 0;
     config.loss_scale = 1;
     struct model_checkpoint *checkpoint = NULL;
-    enum model_code result = model_new(&session->model, &config, &err);
+    enum model_code result = model_checkpoint_read(&checkpoint, session->path, &err);
     if (!result) {
-        result = model_checkpoint_read(&checkpoint, session->path, &err);
+        config.classes = (uint32_t)model_checkpoint_classes(checkpoint);
+        result = model_new(&session->model, &config, &err);
     }
     if (!result) {
         result = model_load(session->model, checkpoint, true, &err);
     }
     model_checkpoint_free(checkpoint);
+    if (!result) {
+        result = model_check_labels(session->model, session->images, &err);
+    }
     if (!result) {
         log_info(&app->log, "loaded %s", session->path);
     }

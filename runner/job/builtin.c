@@ -45,6 +45,7 @@ struct model_config job_model_config(const struct settings *settings)
         .eps = (float)settings->eps,
         .threads = (unsigned)settings->threads,
         .kernels = settings->kernels,
+        .classes = MODEL_CLASSES,
         .init = strcmp(settings->init, "he_uniform") == 0 ? MODEL_HE_UNIFORM : MODEL_NORMAL,
     };
 }

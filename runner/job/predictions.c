@@ -7,13 +7,13 @@
 #include "runner/runner_banned.h"
 
 enum {
-    PREDICT_AT_ONCE = 512 /* images: logits of 20 KiB */
+    PREDICT_AT_ONCE = 512 /* images: logits of 20 KiB, 128 KiB at most */
 };
 
-static unsigned largest(const float *logits)
+static unsigned largest(size_t classes, const float *logits)
 {
     unsigned best = 0;
-    for (unsigned k = 1; k < MODEL_CLASSES; k++) {
+    for (unsigned k = 1; k < classes; k++) {
         best = logits[k] > logits[best] ? k : best;
     }
     return best;
@@ -21,10 +21,10 @@ static unsigned largest(const float *logits)
 
 /* All counts, and the first wrong ones. */
 struct predictions {
-    uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES];
+    uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX];
     struct report_wrong wrong[REPORT_WRONG_MAX];
     size_t wrong_count;
-    float logits[PREDICT_AT_ONCE][MODEL_CLASSES];
+    float logits[PREDICT_AT_ONCE * MODEL_CLASSES_MAX]; /* [][classes] */
 };
 
 static void keep(struct predictions *all, const struct model_dataset *set, size_t image,
@@ -44,6 +44,7 @@ static void keep(struct predictions *all, const struct model_dataset *set, size_
 enum exit_code builtin_predictions(struct job *job)
 {
     const struct model_dataset *set = job->test_set;
+    const size_t classes = model_classes(job->model);
     struct predictions *all = calloc(1, sizeof *all);
     struct model_error err;
     enum model_code code = MODEL_OK;
@@ -53,13 +54,13 @@ enum exit_code builtin_predictions(struct job *job)
     size_t size = model_dataset_size(set);
     for (size_t first = 0; first < size && !code; first += PREDICT_AT_ONCE) {
         size_t count = size - first < PREDICT_AT_ONCE ? size - first : PREDICT_AT_ONCE;
-        code = model_predict(job->model, set, first, count, all->logits[0], &err);
+        code = model_predict(job->model, set, first, count, all->logits, &err);
         for (size_t i = 0; i < count && !code; i++) {
-            keep(all, set, first + i, largest(all->logits[i]));
+            keep(all, set, first + i, largest(classes, all->logits + i * classes));
         }
     }
     if (!code) {
-        report_predictions(job->report, all->confusion, all->wrong, all->wrong_count);
+        report_predictions(job->report, classes, all->confusion, all->wrong, all->wrong_count);
     }
     free(all);
     return code ? app_fail_model(job->app, &err) : EXIT_DONE;

@@ -245,13 +245,14 @@ void report_metric_add(struct report *report, const char *name, double value)
     pthread_mutex_unlock(&report->lock);
 }
 
-void report_predictions(struct report *report, uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES],
+void report_predictions(struct report *report, size_t classes,
+                        uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX],
                         const struct report_wrong *wrong, size_t count)
 {
     json_t *rows = json_array();
-    for (size_t truth = 0; truth < MODEL_CLASSES; truth++) {
+    for (size_t truth = 0; truth < classes; truth++) {
         json_t *row = json_array();
-        for (size_t k = 0; k < MODEL_CLASSES; k++) {
+        for (size_t k = 0; k < classes; k++) {
             json_array_append_new(row, json_integer((json_int_t)confusion[truth][k]));
         }
         json_array_append_new(rows, row);

@@ -66,7 +66,8 @@ struct report_wrong {
  * What the final weights made of the test images: confusion[truth][prediction], and some of the
  * wrong ones. JSON has their numbers, report.html their pictures.
  */
-void report_predictions(struct report *report, uint64_t confusion[MODEL_CLASSES][MODEL_CLASSES],
+void report_predictions(struct report *report, size_t classes,
+                        uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX],
                         const struct report_wrong *wrong, size_t count);
 /* A metric of the run by its name: one added, or of report_metrics; NaN: there is none. */
 double report_metric(struct report *report, const char *name);

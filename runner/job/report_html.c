@@ -329,7 +329,7 @@ static void put_confusion(FILE *out, const json_t *report)
     if (size == 0) {
         return;
     }
-    fputs("<h2>Confusion</h2>\n<p class=soft>A row for each true digit, a column for each "
+    fputs("<h2>Confusion</h2>\n<p class=soft>A row for each true class, a column for each "
           "prediction.</p>\n<div class=wide><table class=confusion>\n<tr><th>",
           out);
     for (size_t k = 0; k < size; k++) {

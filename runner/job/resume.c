@@ -68,6 +68,34 @@ static enum exit_code check_changes(struct job *job, const struct model_state *s
                     text);
 }
 
+/* The model, made anew where it has not so many classes; nothing was loaded into it yet. */
+static enum model_code make_model(struct job *job, size_t classes, struct model_error *err)
+{
+    if (job->model && model_classes(job->model) == classes) {
+        return MODEL_OK;
+    }
+    struct model_config config = job_model_config(job->settings);
+    rates_default(&config, job->app->arguments);
+    config.classes = (uint32_t)classes;
+    model_free(job->model);
+    job->model = NULL;
+    return model_new(&job->model, &config, err);
+}
+
+/* The classes that the data has, and the labels of it that the model has none for. */
+static size_t classes_of_data(const struct job *job)
+{
+    size_t train = model_dataset_classes(job->train_set);
+    size_t test = job->test_set ? model_dataset_classes(job->test_set) : 0;
+    return train > test ? train : test;
+}
+
+static enum model_code check_labels(const struct job *job, struct model_error *err)
+{
+    enum model_code code = model_check_labels(job->model, job->train_set, err);
+    return code || !job->test_set ? code : model_check_labels(job->model, job->test_set, err);
+}
+
 /* Loads a checkpoint into the model. */
 static enum exit_code load(struct job *job, const char *path)
 {
@@ -75,7 +103,13 @@ static enum exit_code load(struct job *job, const char *path)
     struct model_error err;
     enum model_code code = model_checkpoint_read(&checkpoint, path, &err);
     if (!code) {
+        code = make_model(job, model_checkpoint_classes(checkpoint), &err);
+    }
+    if (!code) {
         code = model_load(job->model, checkpoint, false, &err);
+    }
+    if (!code) {
+        code = check_labels(job, &err);
     }
     if (!code && model_checkpoint_completeness(checkpoint) == MODEL_UNVERIFIED) {
         log_warn(&job->app->log, "%s carries no sum: it is loaded unverified", path);
@@ -90,9 +124,9 @@ static enum exit_code load(struct job *job, const char *path)
 /* Goes on inside the candidate's own run. */
 static enum exit_code continue_run(struct job *job, const struct candidate *candidate)
 {
-    enum exit_code code = check_changes(job, &candidate->state);
+    enum exit_code code = load(job, candidate->path);
     if (!code) {
-        code = load(job, candidate->path);
+        code = check_changes(job, &candidate->state);
     }
     if (code) {
         return code;
@@ -111,10 +145,9 @@ static enum exit_code continue_run(struct job *job, const struct candidate *cand
 /* A new run that begins with the candidate's weights, optimizer state and place in the data. */
 static enum exit_code extend_run(struct job *job, const struct candidate *candidate)
 {
-    enum exit_code code =
-        candidate->state.present ? check_changes(job, &candidate->state) : EXIT_DONE;
-    if (!code) {
-        code = load(job, candidate->path);
+    enum exit_code code = load(job, candidate->path);
+    if (!code && candidate->state.present) {
+        code = check_changes(job, &candidate->state);
     }
     if (!code) {
         code = run_begin(job);
@@ -143,6 +176,16 @@ static enum exit_code load_initial(struct job *job)
         return code;
     }
     enum model_code result = model_checkpoint_read(&checkpoint, path, &err);
+    if (!result) {
+        /* Not strict, an fc3 that is too small for the data begins fresh. */
+        size_t classes = model_checkpoint_classes(checkpoint);
+        size_t needed = classes_of_data(job);
+        bool widen = !job->settings->strict_load && classes < needed;
+        result = make_model(job, widen ? needed : classes, &err);
+    }
+    if (!result) {
+        result = check_labels(job, &err);
+    }
     if (!result) {
         result =
             model_load_weights(job->model, checkpoint, job->settings->strict_load, &report, &err);
@@ -215,10 +258,11 @@ enum exit_code builtin_resume(struct job *job)
 {
     struct app *app = job->app;
     struct model_error err;
-    struct model_config config = job_model_config(job->settings);
-    rates_default(&config, job->app->arguments);
-    if (model_new(&job->model, &config, &err)) {
+    if (make_model(job, classes_of_data(job), &err)) {
         return app_fail_model(app, &err);
+    }
+    if (classes_of_data(job) != MODEL_CLASSES) {
+        log_info(&app->log, "the data has %zu classes, by its labels", classes_of_data(job));
     }
     struct candidate *candidate = calloc(1, sizeof *candidate);
     if (!candidate) {

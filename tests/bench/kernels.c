@@ -15,6 +15,7 @@
 #include KERNELS_SOURCE
 
 enum {
+    CLASSES = MODEL_CLASSES,
     ROUNDS = 15,
     BLOCKS = 60000 / LANES /* of an epoch of MNIST */
 };
@@ -27,6 +28,7 @@ static uint8_t pixels[LANES][SIDE * SIDE];
 static uint8_t labels[LANES];
 static const uint8_t *images[LANES];
 static struct lenet_parameters w;
+static struct lenet_shape shape;
 
 static double now(void)
 {
@@ -87,12 +89,13 @@ static void part_dense(void)
 {
     dense_forward1(&w, &workspace);
     dense_forward2(&w, &workspace);
-    dense_forward3(&w, &workspace);
+    dense_forward3(CLASSES, &w, &workspace);
 }
 
 static void part_loss(void)
 {
-    lanes_loss((const float(*)[LANES])workspace.logits, labels, LANES, 1.0f / 32, slots[0].d3);
+    lanes_loss(CLASSES, (const float(*)[LANES])workspace.logits, labels, LANES, 1.0f / 32,
+               slots[0].d3);
 }
 
 static void part_turn(void)
@@ -104,7 +107,7 @@ static void part_turn(void)
 
 static void part_dense_data(void)
 {
-    dense_backward_data(&w, &slots[0], &workspace);
+    dense_backward_data(CLASSES, &w, &slots[0], &workspace);
 }
 
 static void part_conv2_weight(void)
@@ -124,15 +127,15 @@ static void part_conv1_weight(void)
 
 static void part_gather(void)
 {
-    for (size_t piece = 0; piece < lanes_pieces(); piece++) {
-        lanes_gather(slots, 2, piece, false, gradients);
+    for (size_t piece = 0; piece < lanes_pieces(&shape); piece++) {
+        lanes_gather(&shape, slots, 2, piece, false, gradients);
     }
 }
 
 static void part_all(void)
 {
     for (size_t i = 0; i < 2; i++) {
-        lanes_train(parameters, images, labels, LANES, 1.0f / 32, &slots[i], &workspace);
+        lanes_train(&shape, parameters, images, labels, LANES, 1.0f / 32, &slots[i], &workspace);
     }
     part_gather();
 }
@@ -140,7 +143,7 @@ static void part_all(void)
 static void part_forward(void)
 {
     float logits[LANES * CLASSES];
-    lanes_forward(parameters, images, LANES, logits, &workspace);
+    lanes_forward(&shape, parameters, images, LANES, logits, &workspace);
 }
 
 /* Multiply-adds of a block. */
@@ -192,6 +195,7 @@ static void draw(void)
 {
     struct random random;
     random_init(&random, 3, 0);
+    lenet_shape_init(&shape, CLASSES);
     for (size_t t = 0; t < LENET_TENSORS; t++) {
         static const double sigmas[LENET_TENSORS] = {0.2, 0.1, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1};
         for (size_t i = 0; i < lenet_tensors[t].count; i++) {
@@ -205,7 +209,7 @@ static void draw(void)
             pixels[i][p] = (uint8_t)random_below(&random, 256);
         }
     }
-    w = lenet_point_at(parameters);
+    w = lenet_point_at(&shape, parameters);
 }
 
 int main(void)
