@@ -11,7 +11,7 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 FROM ${DEBIAN} AS tools
 # A build behind a mirror mounts its own /etc/apt/sources.list.d, with a file of settings that APT_CONFIG names.
 ARG APT_CONFIG
-COPY runner/packages.sh docker/image/libxml2.sh /tools/
+COPY runner/packages.sh docker/image/source.sh docker/image/libxml2.sh /tools/
 RUN bash -euc '. /tools/packages.sh; export DEBIAN_FRONTEND=noninteractive; \
       apt-get -q update; apt-get -q upgrade -y; \
       install_packages "${BUILD_PACKAGES[@]}" binutils dpkg-dev libcmocka-dev libmicrohttpd-dev \
@@ -21,7 +21,7 @@ RUN bash -euc '. /tools/packages.sh; export DEBIAN_FRONTEND=noninteractive; \
 # ---- builds, tests, and lays out what the final images copy
 FROM tools AS build
 ARG SOURCE_DATE_EPOCH=0
-# "none" leaves the tests out
+# "none" leaves the tests out, "emulated" those that qemu-user cannot do
 ARG TESTS=all
 COPY CMakeLists.txt CMakePresets.json LICENSE README.md /src/
 COPY storage /src/storage

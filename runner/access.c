@@ -274,6 +274,8 @@ static void resolve_place(struct access *access, const struct access_flags *flag
     storage->ca_file = first_of(storage->ca_file, side_environment(side, "CA_FILE"));
     storage->ca_file = first_of(storage->ca_file, profile->ca_file);
     storage->ca_file = first_of(storage->ca_file, environment("AWS_CA_BUNDLE"));
+    storage->ca_file =
+        first_of(storage->ca_file, environment("SSL_CERT_FILE")); /* as curl and OpenSSL */
 }
 
 static enum storage_signature signature_of(const char *name)

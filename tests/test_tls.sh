@@ -25,6 +25,7 @@ check "nothing was written" absent copied
 expect 0 'PRE MNIST/' "$jobferry" ls "${trusted[@]}" s3://data
 expect 0 'PRE MNIST/' "$jobferry" ls --server="$server" --verify_ssl=0 s3://data
 expect 0 'PRE MNIST/' env JOBFERRY_DATA_CA_FILE="$MINIO_CA_FILE" "$jobferry" ls --server="$server" s3://data
+expect 0 'PRE MNIST/' env -u AWS_CA_BUNDLE SSL_CERT_FILE="$MINIO_CA_FILE" "$jobferry" ls --server="$server" s3://data
 expect 69 'S3_VERIFY_SSL=0 is not followed' env S3_VERIFY_SSL=0 "$jobferry" ls --server="$server" s3://data
 
 # Another certificate, valid in itself, does not vouch for this server; nor does a broken file.
@@ -32,6 +33,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=another \
   -addext 'subjectAltName=IP:127.0.0.1' -keyout /dev/null -out another.crt 2>/dev/null
 expect 69 'certificate' "$jobferry" ls --server="$server" --ca_file=another.crt s3://data
 one_line
+expect 69 'certificate' env SSL_CERT_FILE="$MINIO_CA_FILE" AWS_CA_BUNDLE=another.crt "$jobferry" ls --server="$server" s3://data
 echo 'not a certificate' >broken.crt
 expect 69 'broken.crt' "$jobferry" ls --server="$server" --ca_file=broken.crt s3://data
 one_line
@@ -47,7 +49,10 @@ openssl s_server -accept "127.0.0.1:$cut_port" -cert cut.crt -key cut.key -quiet
 cutter=$!
 exec 5>answer
 {
-  until grep -q '^GET' asked 2>/dev/null; do sleep 0.05; done
+  for _ in $(seq 200); do
+    ! grep -q '^GET' asked 2>/dev/null || break
+    sleep 0.05
+  done
   printf 'HTTP/1.1 200 OK\r\n\r\nhello' >&5
   sleep 0.5
   kill -KILL "$cutter"

@@ -11,7 +11,7 @@ here=$(dirname "$(readlink -f "$0")")
 binary=$1 root=$2
 own=$root/opt/jobferry
 rm -rf "$root"
-mkdir -p "$own/bin" "$own/lib" "$root/etc/ssl/certs" "$root/usr/share/sbom" "$root/proc" "$root/sys" "$root/dev"
+mkdir -p "$own/bin" "$own/lib" "$root/etc/ssl/certs" "$root/usr/share" "$root/proc" "$root/sys" "$root/dev"
 mkdir -m 1777 "$root/tmp" "$root/scratch"
 chmod 1777 "$root/tmp" "$root/scratch"
 
@@ -38,7 +38,16 @@ printf '%s\n' 'root:x:0:0:root:/scratch:/sbin/nologin' 'jobferry:x:1000:1000:job
 printf '%s\n' 'root:x:0:' 'jobferry:x:1000:' 'nogroup:x:65534:' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 
-bash "$here/sbom.sh" "$libraries" "$own/bin/jobferry" "$root"
-rm -f "$libraries"
+packages=$(mktemp)
+while read -r _ path; do
+  case $path in
+    /usr/local/lib/libxml2.*) echo "$path libxml2 rebuilt from Debian's source of this version without ICU, lzma, iconv and network" ;;
+    *) echo "$path" ;;
+  esac
+done <"$libraries" >"$packages"
+printf '%s\n' '/etc/ssl/certs ca-certificates' '/usr/share/zoneinfo tzdata' >>"$packages"
+version=$("$binary" --version)
+bash "$here/sbom.sh" "$packages" "${version#jobferry }" "$own/bin/jobferry" "$root/usr/share"
+rm -f "$libraries" "$packages"
 # It must start as it lies there.
 chroot "$root" /opt/jobferry/bin/jobferry --version

@@ -484,7 +484,7 @@ enum storage_code http_new(struct http **result, const struct http_options *opti
     pthread_cond_init(&http->freed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
-    http->tls = tls_new(options->ca_file ? options->ca_file : built->cainfo,
+    http->tls = tls_new(options->ca_file ? options->ca_file : tls_bundle(built->cainfo),
                         options->ca_file ? NULL : built->capath, options->tls_insecure);
     if (!share_init(http) || !http->tls) {
         code = storage_fail(err, STORAGE_BUG, "start HTTP: no memory");

@@ -5,12 +5,22 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storage/storage_banned.h"
 
 /* TLS 1.3's, in the order of what they cost. */
 static const char suites[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+static const char *const bundles[] = {
+    "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Alpine */
+    "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL, openEuler */
+    "/etc/ssl/ca-bundle.pem",                            /* openSUSE */
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* RHEL from 7 on, without the link above
+                                                          */
+    "/etc/ssl/cert.pem",                                 /* BSD's, where others have it too */
+};
 
 struct tls {
     char *bundle;
@@ -24,6 +34,19 @@ static bool copy(char **to, const char *text)
 {
     *to = text ? strdup(text) : NULL;
     return *to || !text;
+}
+
+const char *tls_bundle(const char *built_in)
+{
+    if (built_in && access(built_in, R_OK) == 0) {
+        return built_in;
+    }
+    for (size_t i = 0; i < sizeof bundles / sizeof *bundles; i++) {
+        if (access(bundles[i], R_OK) == 0) {
+            return bundles[i];
+        }
+    }
+    return built_in;
 }
 
 struct tls *tls_new(const char *bundle, const char *folder, bool insecure)

@@ -14,6 +14,13 @@
 struct tls;
 
 /*
+ * Where this machine keeps the certificates it trusts: built_in (curl's; may be NULL) when it can
+ * be read, else the first of the places that distributions use, so that one binary runs on all of
+ * them; built_in when there is none.
+ */
+const char *tls_bundle(const char *built_in);
+
+/*
  * bundle is a PEM file, folder one of hashed certificates; either may be NULL, and where both are
  * given one that works is enough. insecure: nothing is read. NULL: no memory.
  */

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Makes the release tarball twice by buildah, and uses it in bare systems; by hand, as root.
+#
+#   tests/with_minio.sh tests/tarball.sh BASE.tar [OTHER.tar...]
+#
+# BASE.tar is a tar of `debootstrap --variant=minbase bookworm`, of this machine's architecture or, where binfmt_misc
+# knows qemu (tests/image_arm64.sh), of another with ARCH=arm64. The tarball is unpacked into BASE and each OTHER, a bare
+# system with another glibc, and nothing is installed there. OUT=FOLDER keeps the tarball. APT_SOURCES as in image.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "$#" -ge 1 ] || { echo "usage: $0 BASE.tar [OTHER.tar...]" >&2; exit 64; }
+export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=chroot
+work=$(mktemp -d)
+bare=$work/bare
+container=''
+fail() { echo "not ok - $*" >&2; exit 1; }
+said() { echo "ok - $*"; }
+finish() {
+  umount -l "$bare/proc" 2>/dev/null || true
+  [ -z "$container" ] || buildah rm "$container" >/dev/null
+  rm -rf "$work"
+}
+trap finish EXIT
+
+arch=()
+[ -z "${ARCH:-}" ] || arch=(--arch "$ARCH")
+debian=localhost/debian:bookworm-${ARCH:-native}
+if ! buildah inspect --type image "$debian" >/dev/null 2>&1; then
+  container=$(buildah from "${arch[@]}" scratch)
+  buildah add -q "$container" "$1" / >/dev/null
+  buildah config "${arch[@]}" --cmd bash "$container"
+  buildah commit -q --rm "$container" "$debian" >/dev/null
+  container=
+fi
+epoch=$(git log -1 --format=%ct)
+mirror=()
+[ -z "${APT_SOURCES:-}" ] || mirror=(--volume "$APT_SOURCES:/etc/apt/sources.list.d:ro"
+  --build-arg APT_CONFIG=/etc/apt/sources.list.d/apt.settings)
+build() { # FOLDER ARGUMENT…: the tarball into FOLDER
+  local into=$1 root
+  shift
+  buildah bud "${arch[@]}" --pull-never --network host "${mirror[@]}" --build-arg "DEBIAN=$debian" --timestamp "$epoch" \
+    --build-arg "SOURCE_DATE_EPOCH=$epoch" -f docker/tarball/Dockerfile --tag jobferry-tarball "$@" . >"$work/log" 2>&1 ||
+    { tail -n 30 "$work/log"; fail "build"; }
+  container=$(buildah from --pull-never "${arch[@]}" jobferry-tarball)
+  root=$(buildah mount "$container")
+  mkdir -p "$into"
+  cp "$root"/*.tar.gz "$into/"
+  buildah rm "$container" >/dev/null
+  container=
+}
+build "$work/first" --layers
+tarball=$(echo "$work"/first/*.tar.gz)
+name=${tarball##*/}
+echo "size: $name $(stat -c %s "$tarball") bytes"
+[ -z "${OUT:-}" ] || { mkdir -p "$OUT" && cp "$tarball" "$OUT/"; }
+if [ "${TWICE:-yes}" = yes ]; then
+  build "$work/second" --no-cache
+  first=$(sha256sum "$tarball" | cut -d ' ' -f 1)
+  second=$(sha256sum "$work/second/$name" | cut -d ' ' -f 1)
+  echo "sha256: $first, $second"
+  [ "$first" = "$second" ] || fail "two builds, two tarballs"
+  said "two builds without a common layer, one tarball"
+fi
+
+# A second store with a certificate of its own, for what is said over TLS; as with_minio.sh starts one.
+cat >"$work/secure.sh" <<'END'
+echo "$MINIO_ENDPOINT" >"$1/endpoint.new"
+cp "$MINIO_CA_FILE" "$1/ca.pem"
+mv "$1/endpoint.new" "$1/endpoint"
+while [ -e "$1/endpoint" ]; do sleep 0.2; done
+END
+tests/with_minio.sh --tls bash "$work/secure.sh" "$work" & # ends with $work
+for _ in $(seq 1 300); do
+  [ ! -e "$work/endpoint" ] || break
+  sleep 0.1
+done
+[ -e "$work/endpoint" ] || fail "no MinIO over TLS"
+endpoint=$(cat "$work/endpoint")
+
+inside() { # ENDPOINT COMMAND…: in the bare system, the program by the name that a PATH gives it
+  local to=$1
+  shift
+  chroot "$bare" env -i HOME=/root PATH="/root/${name%.tar.gz}/bin:/usr/sbin:/usr/bin:/sbin:/bin" OPENBLAS_NUM_THREADS=1 \
+    AWS_ACCESS_KEY_ID="$MINIO_ROOT_USER" AWS_SECRET_ACCESS_KEY="$MINIO_ROOT_PASSWORD" AWS_ENDPOINT_URL_S3="$to" "$@"
+}
+for base in "$@"; do
+  mkdir "$bare"
+  tar -C "$bare" -xf "$base"
+  mount -t proc proc "$bare/proc"
+  cp /etc/resolv.conf /etc/hosts "$bare/etc/"
+  system="$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$bare/etc/os-release"), $(chroot "$bare" ldd --version | head -n 1)"
+  cp "$tarball" "$bare/root/"
+  inside "$endpoint" tar -C /root -xzf "/root/$name"
+  top=$bare/root/${name%.tar.gz}
+  inside "$endpoint" jobferry --version | grep -q '^jobferry [0-9]' || fail "$system: jobferry --version"
+  inside "$endpoint" jobferry data digits /root/digits --train=640 --test=320 >/dev/null || fail "$system: digits"
+  bucket=s3://tarball-$RANDOM
+  for to in "$MINIO_ENDPOINT" "$endpoint"; do
+    # No certificates are there: a store that TLS protects is refused, and where they belong differs.
+    if [ "$to" = "$endpoint" ]; then
+      rm -rf "$bare/etc/ssl"
+      code=0
+      inside "$to" jobferry ls "$bucket" 2>"$work/log" || code=$?
+      if [ "$code" -ne 69 ] || ! grep -q -- --ca_file "$work/log"; then fail "$system: without certificates: $code"; fi
+      mkdir -p "$bare/etc/pki/tls/certs"
+      cp "$work/ca.pem" "$bare/etc/pki/tls/certs/ca-bundle.crt"
+    fi
+    inside "$to" jobferry mb "$bucket" >/dev/null || fail "$system: mb by $to"
+    inside "$to" jobferry cp -r /root/digits "$bucket/data" >/dev/null || fail "$system: cp by $to"
+    inside "$to" jobferry --data_url="$bucket/data" --train_url="$bucket/out" --epochs=1 --work_dir="/root/job${to%%:*}" \
+      >"$work/log" 2>&1 || { tail "$work/log"; fail "$system: job by $to"; }
+    inside "$to" jobferry ls "$bucket/out/ckpt/" | grep -q lenet-1_20.ckpt || fail "$system: checkpoint by $to"
+  done
+  cp "$work/ca.pem" "$bare/root/ca.pem"
+  rm -r "$bare/etc/pki"
+  inside "$endpoint" SSL_CERT_FILE=/root/ca.pem jobferry ls "$bucket/data/" >/dev/null || fail "$system: SSL_CERT_FILE"
+  inside "$endpoint" jobferry infer --data_dir=/root/digits --ckpt_dir=/root/jobhttp/ckpt --output_dir=/root/seen >/dev/null ||
+    fail "$system: infer"
+  head -c 4 "$bare/root/seen/predictions.png" | grep -q PNG || fail "$system: the picture"
+  for page in jobferry jobferry-cp; do
+    gzip -dc "$top/share/man/man1/$page.1.gz" | grep -q '^\.TH JOBFERRY' || fail "$page.1"
+  done
+  # shellcheck disable=SC2016 # for the inner shell
+  inside "$endpoint" bash -euc '. "$1/share/bash-completion/completions/jobferry"
+    COMP_WORDS=(jobferry cp --recu) COMP_CWORD=2; _jobferry; echo "${COMPREPLY[*]}"' bash "/root/${name%.tar.gz}" |
+    grep -qx -e --recursive || fail "$system: completion"
+  umount -l "$bare/proc"
+  rm -rf "$bare"
+  said "$system: starts, copies and trains by http and https, draws, completes"
+done
