@@ -3,18 +3,17 @@
 #
 #   tests/with_minio.sh tests/tarball.sh BASE.tar [OTHER.tar...]
 #
-# BASE.tar is a tar of `debootstrap --variant=minbase bookworm`, of this machine's architecture or, where binfmt_misc
-# knows qemu (tests/image_arm64.sh), of another with ARCH=arm64. The tarball is unpacked into BASE and each OTHER, a bare
-# system with another glibc, and nothing is installed there. OUT=FOLDER keeps the tarball. APT_SOURCES as in image.sh.
+# BASE.tar is a tar of `debootstrap --variant=minbase bookworm`. The tarball is unpacked into it and into each OTHER, a bare
+# system with another glibc, and nothing is installed there. OUT=FOLDER keeps it; TWICE=no builds it once. ARCH and
+# APT_SOURCES as in image_lib.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$#" -ge 1 ] || { echo "usage: $0 BASE.tar [OTHER.tar...]" >&2; exit 64; }
-export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=chroot
+# shellcheck source=tests/image_lib.sh
+. tests/image_lib.sh
 work=$(mktemp -d)
 bare=$work/bare
 container=''
-fail() { echo "not ok - $*" >&2; exit 1; }
-said() { echo "ok - $*"; }
 finish() {
   umount -l "$bare/proc" 2>/dev/null || true
   [ -z "$container" ] || buildah rm "$container" >/dev/null
@@ -22,40 +21,25 @@ finish() {
 }
 trap finish EXIT
 
-arch=()
-[ -z "${ARCH:-}" ] || arch=(--arch "$ARCH")
-debian=localhost/debian:bookworm-${ARCH:-native}
-if ! buildah inspect --type image "$debian" >/dev/null 2>&1; then
-  container=$(buildah from "${arch[@]}" scratch)
-  buildah add -q "$container" "$1" / >/dev/null
-  buildah config "${arch[@]}" --cmd bash "$container"
-  buildah commit -q --rm "$container" "$debian" >/dev/null
-  container=
-fi
-epoch=$(git log -1 --format=%ct)
-mirror=()
-[ -z "${APT_SOURCES:-}" ] || mirror=(--volume "$APT_SOURCES:/etc/apt/sources.list.d:ro"
-  --build-arg APT_CONFIG=/etc/apt/sources.list.d/apt.settings)
-build() { # FOLDER ARGUMENT…: the tarball into FOLDER
+base_image "$work" "$1"
+make_tarball() { # FOLDER ARGUMENT…: into FOLDER
   local into=$1 root
   shift
-  buildah bud "${arch[@]}" --pull-never --network host "${mirror[@]}" --build-arg "DEBIAN=$debian" --timestamp "$epoch" \
-    --build-arg "SOURCE_DATE_EPOCH=$epoch" -f docker/tarball/Dockerfile --tag jobferry-tarball "$@" . >"$work/log" 2>&1 ||
-    { tail -n 30 "$work/log"; fail "build"; }
-  container=$(buildah from --pull-never "${arch[@]}" jobferry-tarball)
+  build "$work/log" "jobferry-tarball${ARCH:+-$ARCH}" -f docker/tarball/Dockerfile "$@"
+  container=$(buildah from --pull-never "${arch[@]}" "jobferry-tarball${ARCH:+-$ARCH}")
   root=$(buildah mount "$container")
   mkdir -p "$into"
   cp "$root"/*.tar.gz "$into/"
   buildah rm "$container" >/dev/null
-  container=
+  container=''
 }
-build "$work/first" --layers
+make_tarball "$work/first" --layers
 tarball=$(echo "$work"/first/*.tar.gz)
 name=${tarball##*/}
 echo "size: $name $(stat -c %s "$tarball") bytes"
 [ -z "${OUT:-}" ] || { mkdir -p "$OUT" && cp "$tarball" "$OUT/"; }
 if [ "${TWICE:-yes}" = yes ]; then
-  build "$work/second" --no-cache
+  make_tarball "$work/second" --no-cache
   first=$(sha256sum "$tarball" | cut -d ' ' -f 1)
   second=$(sha256sum "$work/second/$name" | cut -d ' ' -f 1)
   echo "sha256: $first, $second"
