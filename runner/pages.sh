@@ -11,6 +11,8 @@ rm -rf "$folder"
 mkdir -p "$folder"/{man1,bash,zsh,fish}
 version=$("${jobferry[@]}" --version)
 version=${version#jobferry }
+# A build that is to be repeated says its date.
+date=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%Y-%m-%d)
 
 # Text that roff shall print as it stands.
 roff='function roff(text) {
@@ -22,11 +24,11 @@ roff='function roff(text) {
 # `jobferry help COMMAND` as a page: usage, purpose, options, example.
 command_page() { # NAME
   # shellcheck disable=SC2086 # two words: "ckpt show"
-  "${jobferry[@]}" help $1 | awk -v name="$1" -v version="$version" "$roff"'
+  "${jobferry[@]}" help $1 | awk -v name="$1" -v version="$version" -v date="$date" "$roff"'
     BEGIN { page = name; gsub(/ /, "-", page) }
     NR == 1 { sub(/^usage: /, ""); usage = $0; next }
     NR == 2 {
-      printf ".TH JOBFERRY\\-%s 1 \"\" \"jobferry %s\" \"jobferry\"\n", toupper(page), version
+      printf ".TH JOBFERRY\\-%s 1 \"%s\" \"jobferry %s\" \"jobferry\"\n", toupper(page), date, version
       printf ".SH NAME\njobferry\\-%s \\- %s\n.SH SYNOPSIS\n%s\n", roff(page), roff($0), roff(usage)
       printf ".SH DESCRIPTION\n%s\n.SH OPTIONS\n", roff($0)
       next
@@ -59,10 +61,10 @@ for command in "${commands[@]}"; do
   command_page "$command"
 done
 
-"${jobferry[@]}" help | awk -v version="$version" "$roff"'
+"${jobferry[@]}" help | awk -v version="$version" -v date="$date" "$roff"'
   NR == 1 {
     text = $0; sub(/^[^:]*: /, "", text)
-    printf ".TH JOBFERRY 1 \"\" \"jobferry %s\" \"jobferry\"\n", version
+    printf ".TH JOBFERRY 1 \"%s\" \"jobferry %s\" \"jobferry\"\n", date, version
     printf ".SH NAME\njobferry \\- %s\n.SH SYNOPSIS\n.B jobferry\n", roff(text)
     printf "[run] \\-\\-data_url=URL \\-\\-train_url=URL [options] [\\-\\- COMMAND [ARG...]]\n.br\n"
     printf ".B jobferry\nCOMMAND [options] [arguments]\n.SH COMMANDS\n"

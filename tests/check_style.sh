@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 status=0
 mapfile -t sources < <(git ls-files '*.c' '*.h')
 clang-format --dry-run -Werror "${sources[@]}" || status=1
-mapfile -t scripts < <(git ls-files '*.sh' '.ci/run')
+mapfile -t scripts < <(git ls-files '*.sh' '*.sbatch' '.ci/run')
 shellcheck -x "${scripts[@]}" || status=1
 for file in "${sources[@]}" "${scripts[@]}"; do
   lines=$(wc -l <"$file")

@@ -5,6 +5,9 @@ folder=$1 jobferry=$2
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+mandoc=$(command -v mandoc || true)
+[ -n "$mandoc" ] || echo "skipped: mandoc is not installed"
+[ -n "$mandoc" ] || [ "${CI:-}" != true ] || check "mandoc is installed" false
 check "there is a page of the whole" test -s "$folder/man1/jobferry.1.gz"
 "$jobferry" help | grep '^  [a-z]' >"$scratch/commands"
 while read -r first second _; do
@@ -20,7 +23,9 @@ while read -r first second _; do
     "$scratch/page" "$scratch/options"
 done <"$scratch/commands"
 for page in "$folder"/man1/*.gz; do
-  gzip -dc "$page" | groff -man -Tutf8 -ww -z >"$scratch/warnings" 2>&1
+  gzip -dc "$page" >"$scratch/page.1"
+  groff -man -Tutf8 -ww -z "$scratch/page.1" >"$scratch/warnings" 2>&1
   check "${page##*/} renders without a warning" test ! -s "$scratch/warnings"
+  [ -z "$mandoc" ] || check "${page##*/} is clean to mandoc" "$mandoc" -Tlint -Wwarning "$scratch/page.1"
 done
 finish
