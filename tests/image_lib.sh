@@ -9,7 +9,8 @@ export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=chroot
 epoch=$(git log -1 --format=%ct)
 arch=()
 [ -z "${ARCH:-}" ] || arch=(--arch "$ARCH")
-debian=localhost/debian:bookworm-${ARCH:-slim}
+debian=docker.io/library/debian:bookworm-slim
+[ -z "${ARCH:-}" ] || debian=localhost/debian:bookworm-$ARCH
 mirror=()
 [ -z "${APT_SOURCES:-}" ] || mirror=(--volume "$APT_SOURCES:/etc/apt/sources.list.d:ro")
 fail() { echo "not ok - $*" >&2; exit 1; }
