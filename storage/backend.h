@@ -5,11 +5,15 @@
  * engine is one loop for every pair: read a range of the source, hand it to the destination's
  * upload. For a folder an upload is a temporary file, a part a pwrite, completing it fsync and
  * rename; for S3 they are the multipart requests, or one PUT when the whole fits one part.
+ *
+ * Here err is never NULL.
  */
 #ifndef STORAGE_BACKEND_H
 #define STORAGE_BACKEND_H
 
 #include "storage/storage.h"
+
+struct folders; /* storage/local/folders.h */
 
 /* What an upload may know beforehand. */
 struct upload_plan {
@@ -17,6 +21,7 @@ struct upload_plan {
     size_t part_size;   /* every part but the last has this size */
     int64_t mtime_ns;   /* to keep with the object where the backend can; 0: none */
     const char *resume; /* what upload_token said of an upload to go on with; NULL: a fresh one */
+    struct folders *folders; /* of the copy that it belongs to, into a folder; NULL: by itself */
     bool
         is_kept; /* a complete that fails for a reason that may pass suspends, and does not abort */
 };

@@ -65,6 +65,7 @@ enum storage_code storage_put_if(struct storage *store, const char *key, const v
                                  size_t size, const char *tag, char new_tag[STORAGE_ETAG_MAX + 1],
                                  struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     if (size > STORAGE_PUT_IF_MAX) {
         return storage_fail(err, STORAGE_USAGE, "write %s: more than %d bytes", key,
                             STORAGE_PUT_IF_MAX);

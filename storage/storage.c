@@ -45,6 +45,7 @@ static uint32_t sum_headers(const struct storage_headers *headers)
 enum storage_code storage_open(struct storage **store, const struct storage_url *url,
                                const struct storage_config *config, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     *store = NULL;
     enum storage_code code = url->kind == STORAGE_LOCAL ? local_open(store, config, err)
                                                         : s3_open(store, url, config, err);
@@ -100,12 +101,14 @@ const char *storage_verified_name(enum storage_verified verified)
 enum storage_code storage_stat(struct storage *store, const char *key, struct storage_info *info,
                                struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->stat(store, key, info, err);
 }
 
 enum storage_code storage_lister_open(struct storage_lister **lister, struct storage *store,
                                       const char *prefix, bool recursive, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     const struct storage_listing listing = {.prefix = prefix, .recursive = recursive};
     return store->backend->lister_open(lister, store, &listing, err);
 }
@@ -114,12 +117,14 @@ enum storage_code storage_lister_open_as(struct storage_lister **lister, struct 
                                          const struct storage_listing *listing,
                                          struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->lister_open(lister, store, listing, err);
 }
 
 enum storage_code storage_lister_next(struct storage_lister *lister, struct storage_entry *entry,
                                       struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return lister->store->backend->lister_next(lister, entry, err);
 }
 
@@ -136,6 +141,7 @@ enum storage_code storage_read(struct storage *store, const char *key, uint64_t 
                                size_t size, const char *etag, size_t *got,
                                struct storage_info *info, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     *got = 0;
     return store->backend->read(store, key, offset, data, size, false, etag, got, info, err);
 }
@@ -176,6 +182,7 @@ enum storage_code storage_get(struct storage *store, const char *key, size_t siz
 enum storage_code storage_put(struct storage *store, const char *key, const void *data, size_t size,
                               enum storage_verified *verified, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     struct upload_plan plan = {.size = size, .part_size = PUT_PART};
     struct upload *upload = NULL;
     uint32_t whole = 0;
@@ -233,6 +240,7 @@ static enum storage_code read_stream(const struct storage *store, int fd, char *
 enum storage_code storage_put_stream(struct storage *store, const char *key, int fd, uint64_t *size,
                                      enum storage_verified *verified, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     size_t part = store->stream_part;
     struct upload_plan plan = {.size = UINT64_MAX, .part_size = part};
     struct upload *upload = NULL;
@@ -278,6 +286,7 @@ enum storage_code storage_put_stream(struct storage *store, const char *key, int
 enum storage_code storage_probe_upload(struct storage *store, const char *key,
                                        struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->kind == STORAGE_S3 ? s3_probe_upload(store, key, err) : STORAGE_OK;
 }
 
@@ -287,6 +296,7 @@ enum storage_code storage_presign(struct storage *store, const char *key, const 
                                   int64_t expires_at, char *url, size_t size,
                                   struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     url[0] = '\0';
     if (!store->backend->presign) {
         return storage_fail(err, STORAGE_USAGE, "presign %s: a file has no URL to give away", key);
@@ -298,12 +308,14 @@ enum storage_code storage_presign(struct storage *store, const char *key, const 
 
 enum storage_code storage_remove(struct storage *store, const char *key, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->remove(store, key, err);
 }
 
 enum storage_code storage_remove_batch(struct storage *store, const char *const *keys, size_t count,
                                        size_t *removed, struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     *removed = 0;
     return store->backend->remove_batch(store, keys, count, removed, err);
 }
@@ -311,6 +323,7 @@ enum storage_code storage_remove_batch(struct storage *store, const char *const 
 enum storage_code storage_make_bucket(struct storage *store, const char *key,
                                       struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->make_bucket(store, key, err);
 }
 
@@ -320,6 +333,7 @@ enum storage_code storage_leftovers(struct storage *store, const char *prefix,
                                     storage_leftover_fn *take, void *context,
                                     struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->leftovers(store, prefix, take, context, err);
 }
 
@@ -327,5 +341,6 @@ enum storage_code storage_leftover_remove(struct storage *store,
                                           const struct storage_leftover *leftover,
                                           struct storage_error *err)
 {
+    err = STORAGE_ERROR_OR_OWN(err);
     return store->backend->leftover_remove(store, leftover, err);
 }

@@ -19,6 +19,12 @@ enum storage_code storage_fail(struct storage_error *err, enum storage_code code
 enum storage_code storage_fail_errno(struct storage_error *err, const char *operation,
                                      const char *path, int system_errno);
 
+/*
+ * What a public function makes of its err first of all, so that below it none is NULL: what an
+ * error says may decide what is done next.
+ */
+#define STORAGE_ERROR_OR_OWN(err) ((err) ? (err) : &(struct storage_error){0})
+
 /* Adds what to try to a filled error; NULL err is fine. */
 void storage_hint(struct storage_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -30,11 +30,12 @@ static void a_draft_appears_only_when_published(void **state)
     struct files_draft draft;
     size_t size = 0;
     const char *path = scratch_path(folder, "new/deep/file");
-    assert_int_equal(files_draft_open(&draft, path, 0, &err), STORAGE_OK);
+    assert_int_equal(files_draft_open(&draft, NULL, path, 0, &err), STORAGE_OK);
     assert_int_equal(files_draft_write(&draft, "world", 5, 6, &err), STORAGE_OK);
     assert_int_equal(files_draft_write(&draft, "hello ", 6, 0, &err), STORAGE_OK);
     assert_false(scratch_exists(folder, "new/deep/file"));
-    assert_non_null(strstr(draft.temporary, "/new/deep/.file."));
+    assert_ptr_equal(strstr(draft.temporary, ".file."), draft.temporary);
+    assert_true(scratch_exists(folder, "new/deep"));
     assert_string_equal(draft.temporary + strlen(draft.temporary) - 5, ".part");
     assert_int_equal(files_draft_publish(&draft, 1500000000123456789, &err), STORAGE_OK);
     char *data = scratch_read(folder, "new/deep/file", &size);
@@ -63,7 +64,7 @@ static void drafts_published_together_fail_alone(void **state)
     memset(items, 0, sizeof items);
     for (int i = 0; i < COUNT; i++) {
         snprintf(name, sizeof name, "%s/%d", i % 2 ? "odd" : "even", i);
-        assert_int_equal(files_draft_open(&drafts[i], scratch_path(folder, name), 0, NULL),
+        assert_int_equal(files_draft_open(&drafts[i], NULL, scratch_path(folder, name), 0, NULL),
                          STORAGE_OK);
         assert_int_equal(files_draft_write(&drafts[i], name, strlen(name), 0, NULL), STORAGE_OK);
         items[i] = (struct files_publication){.draft = &drafts[i], .mtime_ns = 1500000000000000000};
@@ -95,7 +96,8 @@ static void a_discarded_draft_leaves_the_old_file(void **state)
     struct files_draft draft;
     size_t size = 0;
     scratch_write(folder, "file", "old", 3);
-    assert_int_equal(files_draft_open(&draft, scratch_path(folder, "file"), 0, NULL), STORAGE_OK);
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "file"), 0, NULL),
+                     STORAGE_OK);
     assert_int_equal(files_draft_write(&draft, "newer", 5, 0, NULL), STORAGE_OK);
     files_draft_discard(&draft);
     files_draft_discard(&draft);
@@ -113,11 +115,15 @@ static void clashes_of_files_and_folders_are_conflicts(void **state)
     struct storage_error err = {0};
     scratch_write(folder, "file", "x", 1);
     scratch_write(folder, "dir/x", "x", 1);
-    assert_int_equal(files_draft_open(&draft, scratch_path(folder, "file/below"), 0, &err),
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "file/below"), 0, &err),
                      STORAGE_CONFLICT);
     assert_int_equal(err.code, STORAGE_CONFLICT);
-    assert_int_equal(files_draft_open(&draft, scratch_path(folder, "dir"), 0, &err),
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "dir"), 1000, &err),
                      STORAGE_CONFLICT);
+    /* a small one is told at its end */
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "dir"), 0, &err),
+                     STORAGE_OK);
+    assert_int_equal(files_draft_publish(&draft, 0, &err), STORAGE_CONFLICT);
     assert_int_equal(files_make_folder(scratch_path(folder, "file"), &err), STORAGE_CONFLICT);
     assert_int_equal(files_make_folder(scratch_path(folder, "file/a/b"), &err), STORAGE_CONFLICT);
     assert_int_equal(scratch_count(folder), 3);
@@ -130,7 +136,8 @@ static void long_names_still_get_a_temporary_one(void **state)
     char name[256];
     memset(name, 'n', 255);
     name[255] = '\0';
-    assert_int_equal(files_draft_open(&draft, scratch_path(folder, name), 0, NULL), STORAGE_OK);
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, name), 0, NULL),
+                     STORAGE_OK);
     assert_int_equal(files_draft_publish(&draft, 0, NULL), STORAGE_OK);
     assert_true(scratch_exists(folder, name));
 }

@@ -78,7 +78,6 @@ static enum storage_code queue_item(struct copy_engine *engine, const struct sto
 static enum storage_code feed_entry(struct copy_engine *engine, const struct copy_route *route,
                                     const struct storage_entry *entry, struct storage_error *err)
 {
-    struct storage *to = engine->copy.destination;
     char destination[STORAGE_PATH_MAX];
     struct storage_error failure = {0};
     const struct storage_item item = {
@@ -89,7 +88,7 @@ static enum storage_code feed_entry(struct copy_engine *engine, const struct cop
     case COPY_SKIP:
         return STORAGE_OK;
     case COPY_FOLDER:
-        if (to->backend->make_bucket(to, destination, &failure) == STORAGE_OK) {
+        if (folders_make(engine->folders, destination, &failure) == STORAGE_OK) {
             return STORAGE_OK;
         }
         break;
@@ -177,9 +176,7 @@ static enum storage_code conclude(const struct copy_engine *engine, const struct
                             (unsigned long long)summary->objects);
     }
     if (engine->first_error.code != STORAGE_OK) {
-        if (err) {
-            *err = engine->first_error;
-        }
+        *err = engine->first_error;
         return engine->first_error.code;
     }
     if (fed != STORAGE_OK) {
@@ -207,8 +204,9 @@ static uint64_t count_retries(const struct storage_copy *copy)
 }
 
 static enum storage_code run(struct copy_engine *engine, const struct copy_route *route,
-                             struct storage_error *err)
+                             struct folders *folders, struct storage_error *err)
 {
+    engine->folders = folders;
     unsigned workers = count_workers(engine, route);
     if (!copy_prepare_workers(engine, workers)) {
         return storage_fail(err, STORAGE_BUG, "copy: no memory for workers, or no thread");
@@ -219,36 +217,75 @@ static enum storage_code run(struct copy_engine *engine, const struct copy_route
     return conclude(engine, route, fed, err);
 }
 
-enum storage_code storage_copy(const struct storage_copy *copy, struct storage_summary *summary,
-                               struct storage_error *err)
+/* The folder that all of a copy is written into. False: it is none, or too long a name. */
+static bool find_root(char root[STORAGE_PATH_MAX], const struct storage_copy *copy,
+                      const struct copy_route *route)
 {
+    const char *key = copy->next ? copy->destination_key : route->to;
+    const char *slash = key && route->single ? strrchr(key, '/') : NULL;
+    if (!key) {
+        return false;
+    }
+    int length = !route->single ? (int)strlen(key) : slash ? (int)(slash - key) + 1 : 0;
+    return snprintf(root, STORAGE_PATH_MAX, "%.*s", length, key) < STORAGE_PATH_MAX;
+}
+
+/* Into folders, or with a local destination and none given, into some of its own. */
+static enum storage_code copy_routed(const struct storage_copy *copy,
+                                     const struct copy_route *route, struct folders *folders,
+                                     struct storage_summary *summary, struct storage_error *err)
+{
+    struct copy_engine engine;
+    char root[STORAGE_PATH_MAX];
+    struct folders *own = NULL;
+    enum storage_code code = STORAGE_OK;
+    if (copy->destination->kind == STORAGE_LOCAL && !folders) {
+        own = folders_new(find_root(root, copy, route) ? root : NULL);
+        folders = own;
+        if (!own) {
+            return storage_fail(err, STORAGE_BUG, "copy: no memory for folders");
+        }
+    }
+    code = copy_engine_init(&engine, copy)
+               ? run(&engine, route, folders, err)
+               : storage_fail(err, STORAGE_BUG, "copy: no memory for locks");
+    *summary = engine.summary;
+    copy_engine_release(&engine);
+    if (code == STORAGE_OK && own) {
+        code = folders_check(own, err);
+    }
+    folders_free(own);
+    return code;
+}
+
+enum storage_code copy_into(const struct storage_copy *copy, struct folders *folders,
+                            struct storage_summary *summary, struct storage_error *err)
+{
+    struct storage_summary ignored;
     struct storage_copy filled = *copy;
     struct copy_route route;
-    struct copy_engine engine;
     double started = copy_now();
     uint64_t retries = count_retries(copy);
-    if (summary) {
-        memset(summary, 0, sizeof *summary);
-    }
-    enum storage_code code = set_defaults(&filled, err);
+    summary = summary ? summary : &ignored;
+    memset(summary, 0, sizeof *summary);
     memset(&route, 0, sizeof route);
+    enum storage_code code = set_defaults(&filled, err);
     if (code == STORAGE_OK && !filled.next) {
         code = copy_route_find(&route, &filled, err);
     }
-    if (code != STORAGE_OK) {
-        return code;
+    if (code == STORAGE_OK) {
+        code = copy_routed(&filled, &route, folders, summary, err);
+        summary->retries = count_retries(copy) - retries;
+        summary->seconds = copy_now() - started;
     }
-    code = copy_engine_init(&engine, &filled)
-               ? run(&engine, &route, err)
-               : storage_fail(err, STORAGE_BUG, "copy: no memory for locks");
-    engine.summary.retries = count_retries(copy) - retries;
-    engine.summary.seconds = copy_now() - started;
-    if (summary) {
-        *summary = engine.summary;
-    }
-    copy_engine_release(&engine);
-    if (code == STORAGE_OK && err) {
+    if (code == STORAGE_OK) {
         memset(err, 0, sizeof *err); /* what looking at the source may have left there */
     }
     return code;
+}
+
+enum storage_code storage_copy(const struct storage_copy *copy, struct storage_summary *summary,
+                               struct storage_error *err)
+{
+    return copy_into(copy, NULL, summary, STORAGE_ERROR_OR_OWN(err));
 }

@@ -29,6 +29,7 @@
 #include "storage/base/climb.h"
 #include "storage/base/digest.h"
 #include "storage/copy/journal.h"
+#include "storage/local/folders.h"
 
 #include <pthread.h>
 
@@ -119,6 +120,7 @@ struct copy_list {
 
 struct copy_engine {
     struct storage_copy copy; /* defaults filled in */
+    struct folders *folders;  /* of a local destination; not owned; NULL: a store */
     atomic_bool is_remote;    /* the store copies by itself */
 
     pthread_mutex_t lock; /* over all that follows, up to hooks */
@@ -173,6 +175,13 @@ struct copy_task {
 };
 
 bool copy_engine_init(struct copy_engine *engine, const struct storage_copy *copy);
+/*
+ * storage_copy, into folders that the caller holds; NULL: into a store, or those of this copy. They
+ * are held against the root's path only by who made them.
+ */
+enum storage_code copy_into(const struct storage_copy *copy, struct folders *folders,
+                            struct storage_summary *summary, struct storage_error *err);
+
 void copy_engine_release(struct copy_engine *engine); /* also frees what is left in its lists */
 bool copy_is_stopped(const struct copy_engine *engine);
 /* Waits on one of the engine's conditions, lock held, at most COPY_WAIT_MS. */

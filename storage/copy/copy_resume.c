@@ -32,28 +32,35 @@ static const uint64_t sync_bytes = 256ULL * 1024 * 1024; /* data that a dead mac
 
 /* ---- which journal -------------------------------------------------------------------------- */
 
+/* Beside the file that the object becomes. */
+static struct journal *open_beside(const struct copy_engine *engine,
+                                   const struct copy_object *object)
+{
+    char path[STORAGE_PATH_MAX];
+    struct folder *folder = NULL;
+    struct journal *journal = NULL;
+    if (journal_name_beside(path, sizeof path, object->destination) &&
+        folder_open_of(&folder, engine->folders, path, FOLDER_MAKE, NULL) == STORAGE_OK) {
+        const char *slash = strrchr(path, '/');
+        journal = journal_open_at(folder_fd(folder), slash ? slash + 1 : path);
+    }
+    folder_close(folder);
+    return journal;
+}
+
 static struct journal *open_journal(const struct copy_engine *engine,
                                     const struct copy_object *object)
 {
     char path[STORAGE_PATH_MAX];
     const struct storage *destination = engine->copy.destination;
-    bool named =
-        destination->kind == STORAGE_LOCAL
-            ? journal_name_beside(path, sizeof path, object->destination)
-            : journal_name_in(path, sizeof path, destination->state_folder, destination->place,
-                              destination->bucket, object->destination);
-    if (!named) {
-        return NULL;
+    if (destination->kind == STORAGE_LOCAL) {
+        return open_beside(engine, object);
     }
-    char *slash = strrchr(path, '/');
-    if (slash) {
-        *slash = '\0';
-        if (files_make_folder(*path ? path : "/", NULL) != STORAGE_OK) {
-            return NULL;
-        }
-        *slash = '/';
-    }
-    return journal_open(path);
+    bool named = journal_name_in(path, sizeof path, destination->state_folder, destination->place,
+                                 destination->bucket, object->destination);
+    return named && files_make_folder(destination->state_folder, NULL) == STORAGE_OK
+               ? journal_open(path)
+               : NULL;
 }
 
 /* ---- the same source? ----------------------------------------------------------------------- */
@@ -129,11 +136,14 @@ static void discard_old(struct copy_engine *engine, struct copy_object *object)
     struct storage *destination = engine->copy.destination;
     const struct journal_head *old = journal_head(object->journal);
     struct upload *upload = NULL;
+    struct storage_error ignored;
     if (old) {
-        struct upload_plan plan = {
-            .size = old->size, .part_size = (size_t)old->part_size, .resume = old->token};
+        struct upload_plan plan = {.size = old->size,
+                                   .part_size = (size_t)old->part_size,
+                                   .resume = old->token,
+                                   .folders = engine->folders};
         if (destination->backend->upload_begin(&upload, destination, object->destination, &plan,
-                                               NULL) == STORAGE_OK) {
+                                               &ignored) == STORAGE_OK) {
             destination->backend->upload_abort(upload);
         }
     }
@@ -166,6 +176,7 @@ enum storage_code copy_resume_begin(struct copy_engine *engine, struct copy_obje
     struct storage *destination = engine->copy.destination;
     const struct backend *backend = destination->backend;
     struct upload_plan plan = *wanted;
+    plan.folders = engine->folders;
     plan.is_kept = object->journal != NULL;
     if (object->journal) {
         const struct journal_head *old = journal_head(object->journal);
@@ -244,8 +255,9 @@ void copy_resume_note(struct copy_engine *engine, struct copy_object *object, un
     object->unsynced = mine ? 0 : object->unsynced;
     pthread_mutex_unlock(&engine->lock);
     if (mine) {
+        struct storage_error ignored;
         size_t count = journal_count(object->journal);
-        if (backend->upload_sync(object->upload, NULL) == STORAGE_OK) {
+        if (backend->upload_sync(object->upload, &ignored) == STORAGE_OK) {
             journal_synced(object->journal, count);
         }
     }

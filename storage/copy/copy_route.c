@@ -128,8 +128,7 @@ static enum storage_code find_destination(struct copy_route *route, const struct
         const char *name = slash ? slash + 1 : route->from;
         const char *why = NULL;
         bool inside = !*key || ends_in_slash(key);
-        if (!inside && local &&
-            destination->backend->stat(destination, key, &info, NULL) == STORAGE_OK) {
+        if (!inside && local && storage_stat(destination, key, &info, NULL) == STORAGE_OK) {
             inside = info.is_directory;
         }
         if (inside && !storage_name_is_safe(name, &why)) {

@@ -32,6 +32,7 @@ static const char suffix[] = ".journal";
 
 struct journal {
     int fd;
+    int folder; /* in which path is looked up; owned, unless it is AT_FDCWD */
     char *path;
     struct journal_head head;
     bool has_head;
@@ -328,12 +329,12 @@ static bool read_file(struct journal *journal)
 /* ---- life cycle ----------------------------------------------------------------------------- */
 
 /* Opens and locks; -1: not to be had. A file removed before we had its lock is tried anew. */
-static int open_locked(const char *path)
+static int open_locked(int folder, const char *path)
 {
     for (int i = 0; i < OPEN_TRIES; i++) {
         struct stat ours;
         struct stat named;
-        int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int fd = openat(folder, path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0) {
             return -1;
         }
@@ -341,8 +342,8 @@ static int open_locked(const char *path)
             close(fd);
             return -1;
         }
-        if (fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino &&
-            ours.st_dev == named.st_dev) {
+        if (fstat(fd, &ours) == 0 && fstatat(folder, path, &named, 0) == 0 &&
+            ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
             return fd;
         }
         close(fd);
@@ -350,20 +351,36 @@ static int open_locked(const char *path)
     return -1;
 }
 
-struct journal *journal_open(const char *path)
+/* Takes folder over, a descriptor or AT_FDCWD. */
+static struct journal *open_in(int folder, const char *path)
 {
     struct journal *journal = calloc(1, sizeof *journal);
     if (!journal) {
+        if (folder >= 0) {
+            close(folder);
+        }
         return NULL;
     }
     pthread_mutex_init(&journal->lock, NULL);
+    journal->folder = folder;
     journal->path = strdup(path);
-    journal->fd = journal->path ? open_locked(path) : -1;
+    journal->fd = journal->path ? open_locked(folder, path) : -1;
     if (journal->fd < 0 || !read_file(journal)) {
         journal_close(journal);
         return NULL;
     }
     return journal;
+}
+
+struct journal *journal_open(const char *path)
+{
+    return open_in(AT_FDCWD, path);
+}
+
+struct journal *journal_open_at(int folder, const char *name)
+{
+    int own = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    return own < 0 ? NULL : open_in(own, name);
 }
 
 void journal_close(struct journal *journal)
@@ -374,6 +391,9 @@ void journal_close(struct journal *journal)
     if (journal->fd >= 0) {
         close(journal->fd);
     }
+    if (journal->folder >= 0) {
+        close(journal->folder);
+    }
     forget_parts(journal);
     pthread_mutex_destroy(&journal->lock);
     free(journal->path);
@@ -383,7 +403,7 @@ void journal_close(struct journal *journal)
 void journal_remove(struct journal *journal)
 {
     if (journal) {
-        unlink(journal->path); /* while it is locked: nobody else's */
+        unlinkat(journal->folder, journal->path, 0); /* while it is locked: nobody else's */
         journal_close(journal);
     }
 }

@@ -54,6 +54,8 @@ struct journal;
  * can be none there. Damage is no failure: what checks is kept.
  */
 struct journal *journal_open(const char *path);
+/* The same in an open folder, of which it keeps a descriptor of its own. */
+struct journal *journal_open_at(int folder, const char *name);
 /* Ends it, file and lock; the file stays. NULL is fine. */
 void journal_close(struct journal *journal);
 /* Ends it and removes the file. NULL is fine. */

@@ -11,23 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "storage/storage_banned.h"
 
 enum {
-    SYNC_WHOLE_FROM = 16, /* files that are cheaper made durable by syncfs than one by one */
-    RANDOM_CHARACTERS = 6,
+    SYNC_WHOLE_FROM = 16,  /* files that are cheaper made durable by syncfs than one by one */
+    RANDOM_CHARACTERS = 6, /* of five bits */
     TEMPORARY_TRIES = 16,
     TEMPORARY_NAME_MAX = 230, /* of the name kept in it, so that all stays below NAME_MAX */
     FILE_MODE = 0666,         /* both are cut by the umask */
     FOLDER_MODE = 0777
 };
 
-/* As storage_fail_errno, for writing: there a missing or wrong kind of path is no "not found". */
-static enum storage_code fail_write(struct storage_error *err, const char *operation,
-                                    const char *path, int system_errno)
+enum storage_code files_fail_write(struct storage_error *err, const char *operation,
+                                   const char *path, int system_errno)
 {
     enum storage_code code = STORAGE_DISK;
     if (system_errno == ENOTDIR || system_errno == EISDIR || system_errno == EEXIST ||
@@ -66,10 +64,10 @@ static enum storage_code sync_folder(const char *path, struct storage_error *err
     enum storage_code code = STORAGE_OK;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        return fail_write(err, "open folder", path, errno);
+        return files_fail_write(err, "open folder", path, errno);
     }
     if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) {
-        code = fail_write(err, "sync folder", path, errno);
+        code = files_fail_write(err, "sync folder", path, errno);
     }
     close(fd);
     return code;
@@ -96,7 +94,7 @@ static enum storage_code make_one(const char *path, bool *parent_missing, struct
     }
     int failure = errno;
     /* a read-only parent may say EROFS or EACCES before it says EEXIST */
-    return is_folder(path) ? STORAGE_OK : fail_write(err, "make folder", path, failure);
+    return is_folder(path) ? STORAGE_OK : files_fail_write(err, "make folder", path, failure);
 }
 
 enum storage_code files_make_folder(const char *path, struct storage_error *err)
@@ -112,7 +110,7 @@ enum storage_code files_make_folder(const char *path, struct storage_error *err)
         return STORAGE_OK;
     }
     if (length >= sizeof whole) {
-        return fail_write(err, "make folder", path, ENAMETOOLONG);
+        return files_fail_write(err, "make folder", path, ENAMETOOLONG);
     }
     memcpy(whole, path, length);
     whole[length] = '\0';
@@ -126,7 +124,7 @@ enum storage_code files_make_folder(const char *path, struct storage_error *err)
             whole[i] = i == length ? '\0' : '/';
         }
         if (code == STORAGE_OK && above_missing) {
-            code = fail_write(err, "make folder", path, ENOENT); /* removed under our hands */
+            code = files_fail_write(err, "make folder", path, ENOENT); /* removed under our hands */
         }
     }
     return code;
@@ -180,71 +178,85 @@ int64_t files_mtime_ns(const struct stat *status)
 
 static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz012345"; /* 32: no bias */
 
-/* "dir/name" is drafted as "dir/.name.<random>.part". */
-static bool name_temporary(struct files_draft *draft)
+/* The name after the last slash. */
+static const char *last_of(const char *path)
 {
-    unsigned char bytes[RANDOM_CHARACTERS];
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* "name" is drafted as ".name.<random>.part". */
+static void name_temporary(struct files_draft *draft)
+{
     char text[RANDOM_CHARACTERS + 1] = "";
-    const char *slash = strrchr(draft->path, '/');
-    const char *name = slash ? slash + 1 : draft->path;
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return false;
+    uint32_t number = folder_number(draft->folder);
+    for (size_t i = 0; i < RANDOM_CHARACTERS; i++) {
+        text[i] = alphabet[number >> (5 * i) & 31];
     }
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        text[i] = alphabet[bytes[i] % 32];
-    }
-    int size = snprintf(draft->temporary, sizeof draft->temporary, "%.*s.%.*s.%s.part",
-                        (int)(name - draft->path), draft->path, TEMPORARY_NAME_MAX, name, text);
-    return size > 0 && (size_t)size < sizeof draft->temporary;
+    snprintf(draft->temporary, sizeof draft->temporary, ".%.*s.%s.part", TEMPORARY_NAME_MAX,
+             last_of(draft->path), text);
 }
 
 static int open_temporary(struct files_draft *draft)
 {
     int fd = -1;
-    for (int i = 0; i < TEMPORARY_TRIES && fd < 0; i++) {
-        if (!name_temporary(draft)) {
-            errno = ENAMETOOLONG;
-            return -1;
-        }
-        fd = open(draft->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-        if (fd < 0 && errno != EEXIST) {
-            return -1;
-        }
+    errno = EEXIST;
+    for (int i = 0; i < TEMPORARY_TRIES && fd < 0 && errno == EEXIST; i++) {
+        name_temporary(draft);
+        fd = openat(folder_fd(draft->folder), draft->temporary,
+                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
     }
     return fd;
 }
 
-enum storage_code files_draft_open(struct files_draft *draft, const char *path, uint64_t size,
-                                   struct storage_error *err)
+static bool is_folder_at(const struct files_draft *draft)
 {
-    char folder[STORAGE_PATH_MAX];
+    struct stat status;
+    return fstatat(folder_fd(draft->folder), last_of(draft->path), &status, 0) == 0 &&
+           S_ISDIR(status.st_mode);
+}
+
+/* Fails before anything was written; errno says why. */
+static enum storage_code fail_begin(struct files_draft *draft, const char *operation, int failure,
+                                    struct storage_error *err)
+{
+    enum storage_code code = files_fail_write(err, operation, draft->path, failure);
+    if (failure == ENOENT) {
+        storage_hint(err, "its folder was removed meanwhile");
+    }
+    files_draft_discard(draft);
+    return code;
+}
+
+enum storage_code files_draft_open(struct files_draft *draft, struct folders *folders,
+                                   const char *path, uint64_t size, struct storage_error *err)
+{
     size_t length = strlen(path);
     draft->fd = -1;
+    draft->folder = NULL;
     if (length >= sizeof draft->path) {
-        return fail_write(err, "create file", path, ENAMETOOLONG);
+        return files_fail_write(err, "create file", path, ENAMETOOLONG);
     }
     memcpy(draft->path, path, length + 1);
-    if (length == 0 || path[length - 1] == '/' || is_folder(path)) {
-        return fail_write(err, "create file", path, EISDIR);
+    if (length == 0 || path[length - 1] == '/') {
+        return files_fail_write(err, "create file", path, EISDIR);
+    }
+    enum storage_code code = folder_open_of(&draft->folder, folders, path, FOLDER_MAKE, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    /* of a small one the renaming tells soon enough */
+    if (size > 0 && is_folder_at(draft)) {
+        return fail_begin(draft, "create file", EISDIR, err);
     }
     draft->fd = open_temporary(draft);
-    if (draft->fd < 0 && errno == ENOENT) {
-        folder_of(folder, path);
-        enum storage_code code = files_make_folder(folder, err);
-        if (code != STORAGE_OK) {
-            return code;
-        }
-        draft->fd = open_temporary(draft);
-    }
     if (draft->fd < 0) {
-        return fail_write(err, "create file", path, errno);
+        return fail_begin(draft, "create file", errno, err);
     }
     /* where reserving is not possible, writing will tell */
     if (size > 0 && fallocate(draft->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-        int failure = errno;
-        files_draft_discard(draft);
-        return fail_write(err, "reserve room for", path, failure);
+        return fail_begin(draft, "reserve room for", errno, err);
     }
     return STORAGE_OK;
 }
@@ -261,32 +273,36 @@ bool files_is_temporary(const char *name)
 
 const char *files_draft_name(const struct files_draft *draft)
 {
-    const char *slash = strrchr(draft->temporary, '/');
-    return slash ? slash + 1 : draft->temporary;
+    return draft->temporary;
 }
 
-enum storage_code files_draft_reopen(struct files_draft *draft, const char *path, const char *name,
-                                     struct storage_error *err)
+enum storage_code files_draft_reopen(struct files_draft *draft, struct folders *folders,
+                                     const char *path, const char *name, struct storage_error *err)
 {
     struct stat status;
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash + 1 - path) : 0;
     draft->fd = -1;
+    draft->folder = NULL;
     int length = snprintf(draft->path, sizeof draft->path, "%s", path);
-    int all = snprintf(draft->temporary, sizeof draft->temporary, "%.*s%s", folder, path, name);
+    int all = snprintf(draft->temporary, sizeof draft->temporary, "%s", name);
     if (!files_is_temporary(name) || (size_t)length >= sizeof draft->path ||
         (size_t)all >= sizeof draft->temporary) {
         return storage_fail(err, STORAGE_NOT_FOUND, "resume %s: %s is no part of it", path, name);
     }
-    draft->fd = open(draft->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    enum storage_code code = folder_open_of(&draft->folder, folders, path, FOLDER_MAKE, err);
+    if (code != STORAGE_OK) {
+        return code;
+    }
+    draft->fd =
+        openat(folder_fd(draft->folder), name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (draft->fd < 0) {
-        return storage_fail_errno(err, "open", draft->temporary, errno);
+        code = storage_fail_errno(err, "open the begun part of", path, errno);
+    } else if (fstat(draft->fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        code = storage_fail(err, STORAGE_NOT_FOUND, "resume %s: %s is no file", path, name);
     }
-    if (fstat(draft->fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    if (code != STORAGE_OK) {
         files_draft_suspend(draft);
-        return storage_fail(err, STORAGE_NOT_FOUND, "resume %s: %s is no file", path, name);
     }
-    return STORAGE_OK;
+    return code;
 }
 
 enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
@@ -299,7 +315,7 @@ enum storage_code files_draft_write(struct files_draft *draft, const void *data,
             continue;
         }
         if (written <= 0) {
-            return fail_write(err, "write", draft->path, written < 0 ? errno : ENOSPC);
+            return files_fail_write(err, "write", draft->path, written < 0 ? errno : ENOSPC);
         }
         at += written;
         size -= (size_t)written;
@@ -321,22 +337,23 @@ static enum storage_code set_time(const struct files_draft *draft, int64_t mtime
     }
     /* a file system without times is no reason to lose the file */
     return mtime_ns != 0 && futimens(draft->fd, times) != 0 && errno != ENOTSUP && errno != EPERM
-               ? fail_write(err, "set the time of", draft->path, errno)
+               ? files_fail_write(err, "set the time of", draft->path, errno)
                : STORAGE_OK;
 }
 
 static enum storage_code sync_content(const struct files_draft *draft, struct storage_error *err)
 {
-    return fsync(draft->fd) != 0 ? fail_write(err, "sync", draft->path, errno) : STORAGE_OK;
+    return fsync(draft->fd) != 0 ? files_fail_write(err, "sync", draft->path, errno) : STORAGE_OK;
 }
 
 static enum storage_code give_name(struct files_draft *draft, struct storage_error *err)
 {
+    int folder = folder_fd(draft->folder);
     int closed = close(draft->fd);
     draft->fd = -1;
-    if (closed != 0 || rename(draft->temporary, draft->path) != 0) {
-        enum storage_code code = fail_write(err, "publish", draft->path, errno);
-        unlink(draft->temporary);
+    if (closed != 0 || renameat(folder, draft->temporary, folder, last_of(draft->path)) != 0) {
+        enum storage_code code = files_fail_write(err, "publish", draft->path, errno);
+        unlinkat(folder, draft->temporary, 0);
         return code;
     }
     return STORAGE_OK;
@@ -345,7 +362,6 @@ static enum storage_code give_name(struct files_draft *draft, struct storage_err
 enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
                                       struct storage_error *err)
 {
-    char folder[STORAGE_PATH_MAX];
     enum storage_code code = set_time(draft, mtime_ns, err);
     if (code == STORAGE_OK) {
         code = sync_content(draft, err);
@@ -354,8 +370,7 @@ enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_n
         code = give_name(draft, err);
     }
     if (code == STORAGE_OK) {
-        folder_of(folder, draft->path);
-        code = sync_folder(folder, err);
+        code = folder_sync(draft->folder, draft->path, err);
     }
     files_draft_discard(draft);
     return code;
@@ -366,17 +381,14 @@ static void sync_contents(struct files_publication *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct files_publication *item = &items[i];
-        struct stat status;
         if (item->code != STORAGE_OK || item->is_durable) {
             continue;
         }
-        if (count >= SYNC_WHOLE_FROM && fstat(item->draft->fd, &status) == 0 &&
-            syncfs(item->draft->fd) == 0) {
+        if (count >= SYNC_WHOLE_FROM && syncfs(item->draft->fd) == 0) {
+            uint64_t device = folder_device(item->draft->folder);
             for (size_t k = i; k < count; k++) { /* those that the sync was for, too */
-                struct stat other;
-                items[k].is_durable |= items[k].code == STORAGE_OK &&
-                                       fstat(items[k].draft->fd, &other) == 0 &&
-                                       other.st_dev == status.st_dev;
+                items[k].is_durable |=
+                    items[k].code == STORAGE_OK && folder_device(items[k].draft->folder) == device;
             }
             continue;
         }
@@ -388,17 +400,14 @@ static void sync_contents(struct files_publication *items, size_t count)
 static void sync_names(struct files_publication *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char folder[STORAGE_PATH_MAX];
         struct files_publication *item = &items[i];
+        const struct folder *folder = item->draft->folder;
         if (item->code != STORAGE_OK || item->is_named) {
             continue;
         }
-        folder_of(folder, item->draft->path);
-        enum storage_code code = sync_folder(folder, &item->err);
+        enum storage_code code = folder_sync(folder, item->draft->path, &item->err);
         for (size_t k = i; k < count; k++) {
-            char other[STORAGE_PATH_MAX];
-            folder_of(other, items[k].draft->path);
-            if (items[k].code == STORAGE_OK && strcmp(folder, other) == 0) {
+            if (items[k].code == STORAGE_OK && items[k].draft->folder == folder) {
                 items[k].is_named = true;
                 items[k].code = code;
                 items[k].err = item->err;
@@ -429,10 +438,9 @@ void files_publish_many(struct files_publication *items, size_t count)
 void files_draft_discard(struct files_draft *draft)
 {
     if (draft->fd >= 0) {
-        close(draft->fd);
-        unlink(draft->temporary);
-        draft->fd = -1;
+        unlinkat(folder_fd(draft->folder), draft->temporary, 0);
     }
+    files_draft_suspend(draft);
 }
 
 void files_draft_suspend(struct files_draft *draft)
@@ -441,4 +449,31 @@ void files_draft_suspend(struct files_draft *draft)
         close(draft->fd);
         draft->fd = -1;
     }
+    folder_close(draft->folder);
+    draft->folder = NULL;
+}
+
+/* ---- removing ------------------------------------------------------------------------------- */
+
+enum storage_code files_remove_at(int folder, const char *name, const char *shown,
+                                  struct storage_error *err)
+{
+    size_t length = strlen(name);
+    bool names_folder = length > 0 && name[length - 1] == '/';
+    if (!names_folder && (unlinkat(folder, name, 0) == 0 || errno == ENOENT || errno == ENOTDIR)) {
+        return STORAGE_OK;
+    }
+    if ((names_folder || errno == EISDIR) &&
+        (unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT)) {
+        return STORAGE_OK;
+    }
+    int failure = errno;
+    storage_fail_errno(err, "remove", shown, failure);
+    if (failure == ENOTEMPTY || failure == ENOTDIR) {
+        if (err) {
+            err->code = STORAGE_CONFLICT;
+        }
+        return STORAGE_CONFLICT;
+    }
+    return STORAGE_DISK;
 }

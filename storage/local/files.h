@@ -15,31 +15,35 @@
 #ifndef STORAGE_FILES_H
 #define STORAGE_FILES_H
 
+#include "storage/local/folders.h"
 #include "storage/storage.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* A file being written. fd is open for pwrite from several threads. */
 struct files_draft {
-    int fd;                           /* -1: nothing is held */
-    char path[STORAGE_PATH_MAX];      /* where it will appear */
-    char temporary[STORAGE_PATH_MAX]; /* where it is */
+    int fd;                       /* -1: nothing is held */
+    struct folder *folder;        /* it is made and named in */
+    char path[STORAGE_PATH_MAX];  /* where it will appear */
+    char temporary[NAME_MAX + 1]; /* its name until then */
 };
 
 /*
- * Begins a file that will appear at path. size, when not 0, is reserved at once, so that a disk too
- * full says so now. On failure nothing is left and the draft needs no release.
+ * Begins a file that will appear at path, in one of folders (NULL: looked up for this file). size,
+ * when not 0, is reserved at once, so that a disk too full says so now. On failure nothing is left
+ * and the draft needs no release.
  */
-enum storage_code files_draft_open(struct files_draft *draft, const char *path, uint64_t size,
-                                   struct storage_error *err);
+enum storage_code files_draft_open(struct files_draft *draft, struct folders *folders,
+                                   const char *path, uint64_t size, struct storage_error *err);
 /*
  * Takes up a draft that was left by files_draft_suspend, or by a death: name is its temporary
  * file's, without folder. STORAGE_NOT_FOUND: it is not there, or is none of ours.
  */
-enum storage_code files_draft_reopen(struct files_draft *draft, const char *path, const char *name,
-                                     struct storage_error *err);
+enum storage_code files_draft_reopen(struct files_draft *draft, struct folders *folders,
+                                     const char *path, const char *name, struct storage_error *err);
 /* Writes all of data at offset. */
 enum storage_code files_draft_write(struct files_draft *draft, const void *data, size_t size,
                                     uint64_t offset, struct storage_error *err);
@@ -75,6 +79,17 @@ bool files_is_temporary(const char *name);
 
 /* Makes a folder and its parents. An existing one is fine. "" is the current folder. */
 enum storage_code files_make_folder(const char *path, struct storage_error *err);
+
+/*
+ * Removes name in a folder (a descriptor, or AT_FDCWD), a file or an empty folder. A missing one is
+ * fine; STORAGE_CONFLICT: a folder that holds something. shown is its path, for messages.
+ */
+enum storage_code files_remove_at(int folder, const char *name, const char *shown,
+                                  struct storage_error *err);
+
+/* As storage_fail_errno, for writing: there a missing or wrong kind of path is no "not found". */
+enum storage_code files_fail_write(struct storage_error *err, const char *operation,
+                                   const char *path, int system_errno);
 
 /* ---- looking -------------------------------------------------------------------------------- */
 

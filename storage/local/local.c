@@ -188,23 +188,7 @@ static enum storage_code local_remove(struct storage *store, const char *key,
                                       struct storage_error *err)
 {
     (void)store;
-    size_t length = strlen(key);
-    bool names_folder = length > 0 && key[length - 1] == '/';
-    if (!names_folder && (unlink(key) == 0 || errno == ENOENT || errno == ENOTDIR)) {
-        return STORAGE_OK;
-    }
-    if ((names_folder || errno == EISDIR) && (rmdir(key) == 0 || errno == ENOENT)) {
-        return STORAGE_OK;
-    }
-    int failure = errno;
-    storage_fail_errno(err, "remove", key, failure);
-    if (failure == ENOTEMPTY || failure == ENOTDIR) {
-        if (err) {
-            err->code = STORAGE_CONFLICT;
-        }
-        return STORAGE_CONFLICT;
-    }
-    return STORAGE_DISK;
+    return files_remove_at(AT_FDCWD, key, key, err);
 }
 
 static enum storage_code local_remove_batch(struct storage *store, const char *const *keys,
@@ -244,8 +228,9 @@ static enum storage_code local_upload_begin(struct upload **result, struct stora
     /* a small file is written at once anyway; reserving would only cost time */
     bool reserves = plan->size != UINT64_MAX && plan->size > plan->part_size;
     enum storage_code code =
-        plan->resume ? files_draft_reopen(&upload->draft, key, plan->resume, err)
-                     : files_draft_open(&upload->draft, key, reserves ? plan->size : 0, err);
+        plan->resume
+            ? files_draft_reopen(&upload->draft, plan->folders, key, plan->resume, err)
+            : files_draft_open(&upload->draft, plan->folders, key, reserves ? plan->size : 0, err);
     if (code != STORAGE_OK) {
         free(upload);
         return code;

@@ -23,7 +23,6 @@ enum storage_code s3_put_if(struct storage *base, const char *key, const void *d
                             struct storage_error *err)
 {
     struct s3_store *store = (struct s3_store *)base;
-    struct storage_error own;
     struct http_response response;
     struct sign_pair headers[3];
     uint8_t md5[MD5_SIZE];
@@ -36,7 +35,6 @@ enum storage_code s3_put_if(struct storage *base, const char *key, const void *d
                                  .extras = EXTRAS_NEW | EXTRAS_KEY,
                                  .body = data,
                                  .body_size = size};
-    err = err ? err : &own;
     snprintf(match, sizeof match, "\"%s\"", tag ? tag : "");
     headers[request.header_count++] =
         (struct sign_pair){"Content-Type", extras_content_type(&store->extras, key)};

@@ -434,8 +434,9 @@ static void abort_upload(struct copying *copying)
                                  .query = &query,
                                  .query_count = 1,
                                  .ignores_stop = true};
+    struct storage_error ignored;
     http_response_init(&response);
-    s3_perform(copying->store, &request, &response, NULL);
+    s3_perform(copying->store, &request, &response, &ignored);
     http_response_release(&response);
 }
 
@@ -505,8 +506,6 @@ enum storage_code s3_copy(struct storage *base, const char *to_key, struct stora
                           enum storage_verified *verified, struct storage_error *err)
 {
     struct copying copying;
-    struct storage_error own;
-    err = err ? err : &own;
     enum storage_code code = copying_init(&copying, (struct s3_store *)base, to_key,
                                           (struct s3_store *)from, from_key, info, err);
     if (code == STORAGE_OK) {

@@ -142,8 +142,6 @@ static enum storage_code walk_pages(struct leftovers_walk *walk, struct storage_
 enum storage_code s3_leftovers(struct storage *base, const char *prefix, storage_leftover_fn *take,
                                void *context, struct storage_error *err)
 {
-    struct storage_error own;
-    err = err ? err : &own;
     struct leftovers_walk walk = {.store = (struct s3_store *)base,
                                   .wanted = prefix,
                                   .prefix = prefix,
@@ -161,7 +159,6 @@ enum storage_code s3_leftovers(struct storage *base, const char *prefix, storage
 enum storage_code s3_leftover_remove(struct storage *base, const struct storage_leftover *leftover,
                                      struct storage_error *err)
 {
-    struct storage_error own;
     struct http_response response;
     char path[STORAGE_PATH_MAX];
     const struct sign_pair query = {"uploadId", leftover->upload_id};
@@ -170,7 +167,6 @@ enum storage_code s3_leftover_remove(struct storage *base, const struct storage_
                                  .key = leftover->key,
                                  .query = &query,
                                  .query_count = 1};
-    err = err ? err : &own;
     http_response_init(&response);
     enum storage_code code = s3_perform((struct s3_store *)base, &request, &response, err);
     http_response_release(&response);

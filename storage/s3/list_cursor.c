@@ -41,10 +41,8 @@ enum storage_code list_fail(const struct s3_store *store, const char *prefix, co
 {
     enum storage_code code =
         storage_fail(err, STORAGE_TRANSFER, "list s3://%s/%s: %s", store->base.bucket, prefix, why);
-    if (err) {
-        struct s3_request request = {.method = "GET", .what = "list", .key = prefix};
-        s3_name_error(store, &request, err);
-    }
+    struct s3_request request = {.method = "GET", .what = "list", .key = prefix};
+    s3_name_error(store, &request, err);
     return code;
 }
 

@@ -67,8 +67,6 @@ static enum storage_code request_id(struct s3_upload *upload, bool use_crc,
 enum storage_code upload_ensure_id(struct s3_upload *upload, struct storage_error *err)
 {
     enum storage_code code = STORAGE_OK;
-    struct storage_error own;
-    err = err ? err : &own; /* what it says decides below */
     pthread_mutex_lock(&upload->lock);
     if (upload->refusal) {
         *err = *upload->refusal;
@@ -188,8 +186,6 @@ static enum storage_code add_part(struct s3_upload *upload, unsigned number, con
                                   const struct upload_body *body, struct part *part,
                                   struct storage_error *err)
 {
-    struct storage_error own;
-    err = err ? err : &own;
     assert(number > 0);
     if (is_only_part(&upload->base.plan, number, (size_t)part->size)) {
         assert(number == 1 && !upload->whole);
@@ -241,7 +237,8 @@ void s3_upload_body_wants(struct upload *base, struct body_wants *wants)
         has_crc =
             s3_speaks_checksums(store) && atomic_load(&store->checksums) == S3_CHECKSUMS_HONOURED;
     } else { /* if it fails, so will the part, and say why */
-        has_crc = upload_ensure_id(upload, NULL) == STORAGE_OK && upload->is_crc;
+        struct storage_error ignored;
+        has_crc = upload_ensure_id(upload, &ignored) == STORAGE_OK && upload->is_crc;
     }
     wants->sha256 = s3_signs_bodies(store);
     wants->md5 = !has_crc;
@@ -430,10 +427,8 @@ enum storage_code s3_upload_complete(struct upload *base, uint64_t size, uint32_
                                      enum storage_verified *verified, struct storage_error *err)
 {
     struct s3_upload *upload = (struct s3_upload *)base;
-    struct storage_error own;
     enum storage_verified how = STORAGE_VERIFIED_SIZE;
     enum storage_code code = STORAGE_OK;
-    err = err ? err : &own;
     if (!upload->id[0]) { /* one part, or none */
         assert(size == upload->whole_size);
         upload->whole_crc32 = upload->is_whole ? upload->whole_crc32 : 0;
@@ -506,8 +501,9 @@ void s3_upload_abort(struct upload *base)
                                      .query = &query,
                                      .query_count = 1,
                                      .ignores_stop = true};
+        struct storage_error ignored;
         http_response_init(&response);
-        s3_perform(store_of(upload), &request, &response, NULL);
+        s3_perform(store_of(upload), &request, &response, &ignored);
         http_response_release(&response);
     }
     pthread_mutex_destroy(&upload->lock);

@@ -113,13 +113,11 @@ enum storage_code s3_stat(struct storage *base, const char *key, struct storage_
                           struct storage_error *err)
 {
     struct s3_store *store = (struct s3_store *)base;
-    struct storage_error own;
     struct http_response response;
     const struct sign_pair checksum = {"x-amz-checksum-mode", "ENABLED"};
     struct s3_request head = {
         .method = "HEAD", .what = key[0] ? "object" : "bucket", .key = key, .headers = &checksum};
     struct sign_pair version;
-    err = err ? err : &own;
     *info = (struct storage_info){0};
     if (key[0]) {
         head.extras = EXTRAS_KEY;
@@ -149,10 +147,8 @@ static enum storage_code fail_changed(struct s3_store *store, const struct s3_re
     enum storage_code code =
         storage_fail(err, STORAGE_CHANGED, "GET s3://%s/%s: the object changed while it was read",
                      store->base.bucket, request->key);
-    if (err) {
-        s3_name_error(store, request, err);
-        err->http_status = 412;
-    }
+    s3_name_error(store, request, err);
+    err->http_status = 412;
     return code;
 }
 
@@ -205,10 +201,8 @@ static enum storage_code check_range(struct s3_store *store, const struct s3_req
     }
     enum storage_code code = storage_fail(err, STORAGE_TRANSFER, "GET s3://%s/%s: %s",
                                           store->base.bucket, get->key, fault);
-    if (err) {
-        s3_name_error(store, get, err);
-        err->http_status = response->status;
-    }
+    s3_name_error(store, get, err);
+    err->http_status = response->status;
     return code;
 }
 
@@ -335,12 +329,10 @@ enum storage_code s3_read_pieces(struct storage *base, const char *key, uint64_t
 enum storage_code s3_remove(struct storage *base, const char *key, struct storage_error *err)
 {
     struct s3_store *store = (struct s3_store *)base;
-    struct storage_error own;
     struct http_response response;
     struct s3_request request = {.method = "DELETE", .what = "object", .key = key};
     struct sign_pair version;
     s3_pick_version(store, &request, &version);
-    err = err ? err : &own;
     if (!key[0]) { /* it would be the bucket that goes */
         return storage_fail(err, STORAGE_USAGE, "DELETE s3://%s/: no key is given",
                             store->base.bucket);
@@ -499,14 +491,12 @@ enum storage_code s3_remove_batch(struct storage *base, const char *const *keys,
 enum storage_code s3_make_bucket(struct storage *base, const char *key, struct storage_error *err)
 {
     struct s3_store *store = (struct s3_store *)base;
-    struct storage_error own;
     struct http_response response;
     char region[ENDPOINT_REGION_MAX + 1];
     char body[256];
     const struct sign_pair type = {"Content-Type", "application/xml"};
     struct s3_request request = {.method = "PUT", .what = "bucket", .headers = &type};
     (void)key; /* a bucket has no folders to make */
-    err = err ? err : &own;
     pthread_mutex_lock(&store->lock);
     memcpy(region, store->endpoint.region, sizeof region);
     pthread_mutex_unlock(&store->lock);

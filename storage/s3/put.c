@@ -18,10 +18,8 @@ enum storage_code upload_fail(const struct s3_upload *upload, enum storage_code 
                               const char *why, struct storage_error *err)
 {
     storage_fail(err, code, "PUT s3://%s/%s: %s", upload->base.store->bucket, upload->key, why);
-    if (err) {
-        struct s3_request request = {.method = "PUT", .what = "object", .key = upload->key};
-        s3_name_error((struct s3_store *)upload->base.store, &request, err);
-    }
+    struct s3_request request = {.method = "PUT", .what = "object", .key = upload->key};
+    s3_name_error((struct s3_store *)upload->base.store, &request, err);
     return code;
 }
 

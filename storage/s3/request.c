@@ -407,12 +407,10 @@ static enum storage_code try_once(struct s3_store *store, const struct s3_reques
 enum storage_code s3_perform(struct s3_store *store, const struct s3_request *request,
                              struct http_response *response, struct storage_error *err)
 {
-    struct storage_error own;
     struct storage_error first; /* trouble of a try that was tried again */
     struct course course = {0};
     struct buf hash;
     enum storage_code code = STORAGE_OK;
-    err = err ? err : &own;
     first.code = STORAGE_OK; /* it is large: the rest is not cleared */
     first.http_status = 0;
     first.service_code[0] = '\0';

@@ -35,8 +35,6 @@ enum storage_code s3_upload_token(struct upload *base, char *token, size_t size,
                                   struct storage_error *err)
 {
     struct s3_upload *upload = (struct s3_upload *)base;
-    struct storage_error own;
-    err = err ? err : &own;
     enum storage_code code = upload_ensure_id(upload, err);
     int length =
         snprintf(token, size, "%s%s", upload->is_crc ? crc_token : plain_token, upload->id);
@@ -120,11 +118,9 @@ enum storage_code upload_reopen(struct s3_upload *upload, const char *token,
                                 struct storage_error *err)
 {
     struct xml_parts page = {0};
-    struct storage_error own;
     uint64_t marker = 0;
     enum storage_code code = STORAGE_OK;
     const char *id = skip_prefix(token, crc_token);
-    err = err ? err : &own;
     upload->is_crc = id != NULL;
     id = id ? id : skip_prefix(token, plain_token);
     if (!id || !*id || strlen(id) >= sizeof upload->id) {

@@ -80,7 +80,6 @@ static enum storage_code withhold(struct sync_state *state, struct storage_summa
 /* Removes the folders above a file that are empty now, unless the source has them. */
 static void prune(struct sync_state *state, char *key)
 {
-    struct storage *store = state->there.store;
     struct storage *source = state->source.store;
     size_t root = strlen(state->there.prefix);
     size_t length = strlen(key);
@@ -95,16 +94,30 @@ static void prune(struct sync_state *state, char *key)
             return;
         }
         key[length] = '\0';
-        if (store->backend->remove(store, key, NULL) != STORAGE_OK) {
+        if (folders_remove(state->folders, key, NULL) != STORAGE_OK) {
             return; /* it holds something */
         }
         if (storage_join(other, sizeof other, state->source.prefix, key + root) &&
-            source->backend->stat(source, other, &info, NULL) == STORAGE_OK) {
-            store->backend->make_bucket(store, key, NULL);
+            storage_stat(source, other, &info, NULL) == STORAGE_OK) {
+            folders_make(state->folders, key, NULL);
             return;
         }
         length--;
     }
+}
+
+/* From folders one by one: not through a link that was no link when they were listed. */
+static enum storage_code remove_files(struct sync_state *state, char **keys, size_t count,
+                                      size_t *removed, struct storage_error *err)
+{
+    enum storage_code first = STORAGE_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum storage_code code =
+            folders_remove(state->folders, keys[i], first == STORAGE_OK ? err : NULL);
+        *removed += code == STORAGE_OK;
+        first = first == STORAGE_OK ? code : first;
+    }
+    return first;
 }
 
 static enum storage_code remove_batch(struct sync_state *state, char **keys, size_t count,
@@ -114,7 +127,9 @@ static enum storage_code remove_batch(struct sync_state *state, char **keys, siz
     size_t removed = 0;
     enum storage_code code = STORAGE_OK;
     if (!state->sync.dry_run) {
-        code = storage_remove_batch(store, (const char *const *)keys, count, &removed, err);
+        code = state->folders
+                   ? remove_files(state, keys, count, &removed, err)
+                   : storage_remove_batch(store, (const char *const *)keys, count, &removed, err);
         summary->deleted += removed;
         summary->failed += count - removed;
     }
@@ -122,7 +137,7 @@ static enum storage_code remove_batch(struct sync_state *state, char **keys, siz
         if (removed == count || state->sync.dry_run) {
             sync_tell(state, STORAGE_ACTION_DELETE, NULL, keys[i], 0);
         }
-        if (!state->sync.dry_run && store->kind == STORAGE_LOCAL) {
+        if (!state->sync.dry_run && state->folders) {
             prune(state, keys[i]);
         }
     }
@@ -179,9 +194,7 @@ enum storage_code sync_extras_remove(struct sync_state *state, struct storage_su
         return withhold(state, summary, reason, err);
     }
     if (state->extras.code != STORAGE_OK || fflush(state->extras.names) != 0) {
-        if (err) {
-            *err = state->extras.error;
-        }
+        *err = state->extras.error;
         summary->withheld = state->extras.count;
         return state->extras.code != STORAGE_OK
                    ? state->extras.code

@@ -330,7 +330,8 @@ static enum storage_code merge(struct writer *writer, struct reader *readers, si
     return code;
 }
 
-enum storage_code sync_record_save(struct sync_record *record, struct storage_error *err)
+enum storage_code sync_record_save(struct sync_record *record, struct folders *folders,
+                                   struct storage_error *err)
 {
     char head[TEXT_MAX];
     struct writer writer = {.draft = {.fd = -1}};
@@ -359,7 +360,7 @@ enum storage_code sync_record_save(struct sync_record *record, struct storage_er
         rewind(readers[i].file);
         reader_advance(&readers[i]);
     }
-    code = files_draft_open(&writer.draft, record->path, 0, err);
+    code = files_draft_open(&writer.draft, folders, record->path, 0, err);
     if (code == STORAGE_OK) {
         snprintf(head, sizeof head, "jobferry-sync 1 %s", record->source);
         code = writer_add(&writer, head, err);

@@ -42,14 +42,10 @@ enum storage_code sync_stream_next(struct sync_stream *stream, struct storage_er
 {
     size_t prefix = strlen(stream->prefix);
     for (;;) {
-        struct storage_error own;
-        enum storage_code code = storage_lister_next(stream->lister, &stream->entry, &own);
+        enum storage_code code = storage_lister_next(stream->lister, &stream->entry, err);
         if (code == STORAGE_NOT_FOUND && stream->may_be_missing && !*stream->name) {
             stream->entry.key = NULL;
         } else if (code != STORAGE_OK) {
-            if (err) {
-                *err = own;
-            }
             return code;
         }
         const char *key = stream->entry.key;

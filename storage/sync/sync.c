@@ -80,14 +80,14 @@ static bool make_folder(struct sync_state *state)
 {
     struct storage *to = state->sync.copy.destination;
     struct storage_info info;
-    if (to->backend->stat(to, state->destination, &info, NULL) == STORAGE_OK && info.is_directory) {
+    if (storage_stat(to, state->destination, &info, NULL) == STORAGE_OK && info.is_directory) {
         return true;
     }
     if (state->sync.dry_run) {
         sync_tell(state, STORAGE_ACTION_FOLDER, state->source.key, state->destination, 0);
         return true;
     }
-    return to->backend->make_bucket(to, state->destination, &state->failure) == STORAGE_OK;
+    return folders_make(state->folders, state->destination, &state->failure) == STORAGE_OK;
 }
 
 /* Deals with the source's present name; true: item is filled. */
@@ -200,7 +200,7 @@ static void note(struct sync_state *state, const char *source, const char *desti
     struct storage *to = state->sync.copy.destination;
     struct sync_line line = {0};
     struct storage_info info;
-    if (state->record && *etag && to->backend->stat(to, destination, &info, NULL) == STORAGE_OK &&
+    if (state->record && *etag && storage_stat(to, destination, &info, NULL) == STORAGE_OK &&
         !info.is_directory) {
         snprintf(line.name, sizeof line.name, "%s", source + strlen(state->route.from));
         snprintf(line.etag, sizeof line.etag, "%s", etag);
@@ -297,7 +297,7 @@ static enum storage_code check_folder(struct storage *store, const char *prefix,
         code = storage_fail(&why, STORAGE_USAGE, "sync %s: it is a file", path);
         storage_hint(&why, "sync takes folders and prefixes; cp takes files");
     }
-    if (code != STORAGE_OK && err) {
+    if (code != STORAGE_OK) {
         *err = why;
     }
     return code;
@@ -344,6 +344,12 @@ static enum storage_code open_both(struct sync_state *state, struct storage_erro
     if (code != STORAGE_OK) {
         return code;
     }
+    if (is_local(copy->destination)) {
+        state->folders = folders_new(state->route.to);
+        if (!state->folders) {
+            return storage_fail(err, STORAGE_BUG, "sync: no memory for folders");
+        }
+    }
     prepare_stream(&state->source, state, false);
     prepare_stream(&state->there, state, true);
     code = sync_stream_open(&state->source, copy->symlinks, err);
@@ -371,7 +377,7 @@ static enum storage_code copy_all(struct sync_state *state, struct storage_summa
     copy.on_object = on_object;
     copy.on_progress = on_progress;
     copy.context = state;
-    enum storage_code code = storage_copy(&copy, summary, err);
+    enum storage_code code = copy_into(&copy, state->folders, summary, err);
     if (code == STORAGE_NOT_FOUND && state->is_ended && summary->failed == 0) {
         code = STORAGE_OK; /* nothing had to be copied */
     }
@@ -392,14 +398,15 @@ static enum storage_code finish(struct sync_state *state, enum storage_code code
         if (state->is_ended) { /* what the source lacks is forgotten */
             sync_record_find(state->record, "\xFF\xFF", state->source.filter);
         }
-        enum storage_code saved = sync_record_save(state->record, &own);
+        enum storage_code saved = sync_record_save(state->record, state->folders, &own);
         if (code == STORAGE_OK && saved != STORAGE_OK) {
             code = saved;
             summary->failed++;
-            if (err) {
-                *err = own;
-            }
+            *err = own;
         }
+    }
+    if (code == STORAGE_OK && state->folders) {
+        code = folders_check(state->folders, err);
     }
     if (code != STORAGE_OK) {
         summary->withheld = state->extras.count;
@@ -420,6 +427,7 @@ enum storage_code storage_sync(const struct storage_sync *sync, struct storage_s
     struct storage_summary ignored;
     double started = copy_now();
     struct sync_state *state = calloc(1, sizeof *state);
+    err = STORAGE_ERROR_OR_OWN(err);
     summary = summary ? summary : &ignored;
     memset(summary, 0, sizeof *summary);
     if (!state || pthread_mutex_init(&state->hooks, NULL) != 0) {
@@ -433,12 +441,13 @@ enum storage_code storage_sync(const struct storage_sync *sync, struct storage_s
         code = finish(state, code, summary, err);
     }
     summary->seconds = copy_now() - started;
-    if (code == STORAGE_OK && err) {
+    if (code == STORAGE_OK) {
         memset(err, 0, sizeof *err);
     }
     sync_stream_close(&state->source);
     sync_stream_close(&state->there);
     sync_record_close(state->record);
+    folders_free(state->folders);
     sync_extras_release(&state->extras);
     pthread_mutex_destroy(&state->hooks);
     free(state);

@@ -67,7 +67,8 @@ const struct sync_line *sync_record_find(struct sync_record *record, const char 
 /* Notes a line for the next record; from any thread, in any order. */
 void sync_record_note(struct sync_record *record, const struct sync_line *line);
 /* Writes the next record when it differs. */
-enum storage_code sync_record_save(struct sync_record *record, struct storage_error *err);
+enum storage_code sync_record_save(struct sync_record *record, struct folders *folders,
+                                   struct storage_error *err);
 void sync_record_close(struct sync_record *record); /* NULL is fine */
 
 /* ---- compare.c ------------------------------------------------------------------------------ */
@@ -111,6 +112,7 @@ struct sync_state {
     bool source_pending, there_pending; /* its name was not dealt with yet */
     bool is_ended;                      /* both listings came to a clean end */
     struct sync_record *record;         /* NULL: none is kept */
+    struct folders *folders;            /* of a local destination; else NULL */
     struct sync_extras extras;
     atomic_uint_least64_t skipped;
     uint64_t planned, planned_bytes; /* under hooks */
