@@ -275,6 +275,13 @@ static enum storage_code send_files(struct shipment *shipment, struct storage_er
 
 /* ---- pointer --------------------------------------------------------------------------------- */
 
+/* A conflict tells of another job; a store that refuses a name, or is busy with it, is asked again.
+ */
+static enum storage_code not_fenced(enum storage_code code)
+{
+    return code == STORAGE_CONFLICT ? STORAGE_TRANSFER : code;
+}
+
 static enum storage_code check_lock(const struct delivery *delivery, const struct unit *unit,
                                     struct storage_error *err)
 {
@@ -536,7 +543,7 @@ static enum storage_code publish(struct shipment *shipment, struct delivered *re
     if (!code && same) {
         snprintf(name, sizeof name, "%s", same);
     } else if (!code) {
-        code = remote_put_manifest(&delivery->remote, &manifest, name, err);
+        code = not_fenced(remote_put_manifest(&delivery->remote, &manifest, name, err));
         if (!code && !ledger_add(&delivery->ledger, name, &manifest)) {
             code = STORAGE_BUG;
         }
@@ -569,11 +576,11 @@ enum storage_code deliver(struct delivery *delivery, struct unit *unit, struct d
     for (; !code && prepared < unit->file_count; prepared++) {
         list[prepared].file = &unit->files[prepared];
         list[prepared].fd = -1;
-        code = prepare_file(delivery, unit, &list[prepared], err);
+        code = not_fenced(prepare_file(delivery, unit, &list[prepared], err));
     }
     if (!code) {
         *shipment = (struct shipment){.delivery = delivery, .unit = unit, .list = list};
-        code = has_all(shipment) ? STORAGE_OK : send_files(shipment, err);
+        code = has_all(shipment) ? STORAGE_OK : not_fenced(send_files(shipment, err));
     }
     if (!code) {
         sum_up(shipment, result);

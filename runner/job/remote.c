@@ -259,6 +259,8 @@ enum storage_code remote_move_latest(const struct remote *remote, const struct p
                        ? storage_put_if(remote->store, key, text, strlen(text), tag[0] ? tag : NULL,
                                         tag, err)
                        : storage_put(remote->store, key, text, strlen(text), NULL, err);
+            /* The store's own conflict is no other job's doing. */
+            code = code == STORAGE_CONFLICT ? STORAGE_TRANSFER : code;
         }
     }
     if (code == STORAGE_UNREACHABLE || code == STORAGE_TRANSFER) {
