@@ -101,6 +101,41 @@ static void hear(void *context, const char *event, const json_t *object)
     strcat(strcat(heard->events, event), " ");
 }
 
+/* The page never calls safe what is not, also where only names are known. */
+static void a_checkpoint_is_safe_once_it_is_pointed_at(void **state)
+{
+    (void)state;
+    struct arguments *arguments = calloc(1, sizeof *arguments);
+    struct log log;
+    log_init(&log, false, false);
+    struct report *report = report_of(arguments);
+    struct publication two = {.name = "m-2", .epoch = 2, .evidence = "rename"};
+    struct publication one = {.name = "m-1", .epoch = 1, .evidence = "rename"};
+    report_exposure(report, 0);
+    char *page = report_page(report, &log);
+    assert_null(strstr(page, "the newest"));
+    free(page);
+    report_checkpoint(report, 0, &two);
+    report_checkpoint(report, 1, &one); /* an older one, found later */
+    one.state = PUBLICATION_CONFIRMED;
+    one.is_pointed = true;
+    report_checkpoint(report, 1, &one);
+    report_exposure(report, 0);
+    page = report_page(report, &log);
+    assert_non_null(strstr(page, "m-2, the newest, is on the local disk only; the store has m-1."));
+    free(page);
+    two.state = PUBLICATION_CONFIRMED;
+    two.is_pointed = true;
+    report_checkpoint(report, 0, &two);
+    report_exposure(report, 0);
+    page = report_page(report, &log);
+    assert_non_null(strstr(page, "m-2, the newest, is safe in the store."));
+    free(page);
+    report_free(report);
+    log_release(&log);
+    free(arguments);
+}
+
 static void listeners_hear_all_in_order(void **state)
 {
     (void)state;
@@ -153,6 +188,7 @@ int main(void)
         cmocka_unit_test(no_name_becomes_markup),
         cmocka_unit_test(what_is_missing_is_left_out),
         cmocka_unit_test(listeners_hear_all_in_order),
+        cmocka_unit_test(a_checkpoint_is_safe_once_it_is_pointed_at),
         cmocka_unit_test(a_picture_is_a_png),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ struct report {
     json_t *checkpoints;                /* the same; NULL: there is none yet */
     uint64_t confirmed_step;
     char taken[256], pointed[256]; /* the newest of them, and the newest the pointer moved to */
+    uint64_t taken_epoch, taken_step;
     struct {
         report_listener_fn *tell;
         void *context;
@@ -319,7 +320,12 @@ void report_checkpoint(struct report *report, size_t index, const struct publica
         json_array_set(report->checkpoints, index, object);
     } else {
         json_array_append(report->checkpoints, object);
+    }
+    if (one->epoch > report->taken_epoch ||
+        (one->epoch == report->taken_epoch && one->step >= report->taken_step)) {
         copy_text(report->taken, sizeof report->taken, one->name);
+        report->taken_epoch = one->epoch;
+        report->taken_step = one->step;
     }
     if (one->is_pointed) {
         copy_text(report->pointed, sizeof report->pointed, one->name);

@@ -151,6 +151,26 @@ static void put_warnings(FILE *out, const json_t *report)
     fputs("</ul>\n", out);
 }
 
+/* COMMAND's steps are not known: its newest checkpoint is, by its name. */
+static void put_named_exposure(FILE *out, const json_t *exposure)
+{
+    const char *local = text_of(exposure, "newest_local");
+    const char *confirmed = text_of(exposure, "newest_confirmed");
+    bool safe = strcmp(local, confirmed) == 0;
+    if (!local[0]) {
+        return;
+    }
+    fprintf(out, "<p class=%s>", safe ? "good" : "bad");
+    put_text(out, local);
+    fputs(safe ? ", the newest, is safe in the store.</p>\n"
+               : ", the newest, is on the local disk only; the store has ",
+          out);
+    if (!safe) {
+        put_text(out, confirmed[0] ? confirmed : "none of this start");
+        fputs(".</p>\n", out);
+    }
+}
+
 /* What would be lost if the machine went now, and what was promoted. */
 static void put_safety(FILE *out, const json_t *report)
 {
@@ -158,7 +178,9 @@ static void put_safety(FILE *out, const json_t *report)
     const json_t *promotion = json_object_get(report, "promotion");
     double local = number_of(exposure, "newest_local_step");
     double confirmed = number_of(exposure, "newest_confirmed_step");
-    if (isfinite(local) && isfinite(confirmed)) {
+    if (local <= 0) {
+        put_named_exposure(out, exposure);
+    } else if (isfinite(local) && isfinite(confirmed)) {
         bool safe = confirmed >= local;
         fprintf(out, "<p class=%s>", safe ? "good" : "bad");
         if (safe) {
