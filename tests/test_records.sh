@@ -73,6 +73,7 @@ expect 0 '' "$jobferry" --data_url=digits --train_url=live --work_dir=livework -
   sh -c 'echo 1 >"$JOBFERRY_CKPT_DIR/x.tmp" && mv "$JOBFERRY_CKPT_DIR/x.tmp" "$JOBFERRY_CKPT_DIR/m-1_5.ckpt" &&
     sh "$0/wait_for.sh" "\"event\":\"checkpoint\",\"name\":\"m-1_5.ckpt\".*\"confirmed\".*\"pointed\":true" "$0/live.events" &&
     sh "$0/wait_for.sh" "confirmed\"[}] 1" "$0/live.prom"' "$PWD"
+check "the log says it too" has '^20[-0-9T:]*Z info: published m-1_5.ckpt, verified by ' "$(only 'live/log/*.log')"
 check "taken, then confirmed" test "$(grep '"event":"checkpoint"' live.events | sed 's/.*"state":"\([a-z]*\)".*/\1/' | tr '\n' ' ')" = "queued confirmed "
 check "none waits at the end" has '^jobferry_checkpoints_waiting 0$' live.prom
 check "the report has it once" test "$(grep -c '"name": "m-1_5.ckpt"' live/report.json)" -eq 1

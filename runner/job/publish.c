@@ -170,6 +170,9 @@ static void try_once(struct publisher *publisher, size_t index)
         log_warn(publisher->log, "%s is not in the store%s: %s", unit.name,
                  code == STORAGE_CHANGED || code == STORAGE_NOT_FOUND ? "" : " yet",
                  err.message[0] ? err.message : storage_code_text(code));
+    } else {
+        log_info(publisher->log, "published %s, verified by %s", unit.name,
+                 storage_verified_name(delivered.verified));
     }
     pthread_mutex_lock(&publisher->lock);
     struct entry *entry = &publisher->entries[index];
