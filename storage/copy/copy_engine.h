@@ -285,7 +285,7 @@ void copy_end_completed(struct copy_engine *engine, struct copy_object *object, 
 bool copy_may_stream(const struct copy_engine *engine, const struct copy_object *object,
                      uint64_t size);
 /* Reads and writes a part so; *crc is its sum, *info what the source said while giving it. */
-enum storage_code copy_stream_part(struct copy_engine *engine, struct copy_object *object,
+enum storage_code copy_stream_part(struct copy_worker *worker, struct copy_object *object,
                                    unsigned part, uint64_t size, uint32_t *crc,
                                    struct storage_info *info, struct storage_error *err);
 

@@ -243,14 +243,15 @@ static enum storage_code fail_memory(const struct copy_object *object, struct st
 }
 
 /* A larger object of one part, as it comes: checked before it becomes visible. */
-static void run_whole_stream(struct copy_engine *engine, struct copy_object *object)
+static void run_whole_stream(struct copy_worker *worker, struct copy_object *object)
 {
+    struct copy_engine *engine = worker->engine;
     struct storage_error err = {0};
     struct storage_info info = {0};
     uint32_t crc = 0;
     enum storage_code code = begin_upload(engine, object, &err);
     if (code == STORAGE_OK) {
-        code = copy_stream_part(engine, object, 0, object->info.size, &crc, &info, &err);
+        code = copy_stream_part(worker, object, 0, object->info.size, &crc, &info, &err);
     }
     if (code == STORAGE_OK) {
         copy_renew_info(engine, object, &info);
@@ -305,7 +306,7 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     object->part_size = engine->copy.part_size;
     object->part_count = 1;
     if (copy_may_stream(engine, object, size)) {
-        run_whole_stream(engine, object);
+        run_whole_stream(worker, object);
         return;
     }
     if (copy_may_send(engine, size)) {
@@ -457,7 +458,7 @@ static enum storage_code move_part(struct copy_worker *worker, struct copy_objec
         return code;
     }
     if (copy_may_stream(engine, object, size)) {
-        return copy_stream_part(engine, object, part, size, &object->part_crcs[part], &info, err);
+        return copy_stream_part(worker, object, part, size, &object->part_crcs[part], &info, err);
     }
     enum storage_code code = copy_read_part(worker, object, offset, size, &info, err);
     if (code != STORAGE_OK) {

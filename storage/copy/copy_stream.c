@@ -3,8 +3,10 @@
  *
  * Each piece is summed while it is in the processor's cache, then written where it belongs; a part
  * of 8 MiB held in memory first would leave the cache twice, and many of them are what a copy's
- * memory is made of. A part that breaks is begun again, with its sums; what was written of it is
- * written over, and nothing is visible before the whole has been checked.
+ * memory is made of. Parts of one file get in each other's way, for the kernel lets one thread at a
+ * time write to a file: they are written in pieces of 256 KiB, each gathered in the cache first. A
+ * part that breaks is begun again, with its sums; what was written of it is written over, and
+ * nothing is visible before the whole has been checked.
  *
  * Not for an object of several parts whose only sum is an MD5: that wants all bytes in order.
  *
@@ -22,7 +24,8 @@
 static const uint64_t stream_least = 1024 * 1024; /* less is in the cache anyway */
 
 enum {
-    SUM_PIECE = 256 * 1024 /* half of a small second-level cache */
+    SUM_PIECE = 256 * 1024,  /* half of a small second-level cache */
+    WRITE_PIECE = SUM_PIECE, /* of a file that other parts are written to as well */
 };
 
 /* ---- from the wire -------------------------------------------------------------------------- */
@@ -34,6 +37,10 @@ struct stream {
     struct storage_info info;
     uint32_t crc;
     struct md5 *md5; /* of the part; NULL: not wanted */
+    char *held;      /* the worker's: what is to be written from held_from on */
+    size_t held_size;
+    size_t held_most; /* 0: nothing is held */
+    uint64_t held_from;
     bool failed;
     struct storage_error error;
 };
@@ -66,6 +73,7 @@ static enum storage_code begin(struct stream *stream)
     struct copy_object *object = stream->object;
     enum storage_code code = STORAGE_OK;
     stream->crc = 0;
+    stream->held_size = 0;
     md5_free(stream->md5);
     stream->md5 = NULL;
     if (stream->info.size != object->info.size) {
@@ -83,10 +91,41 @@ static enum storage_code begin(struct stream *stream)
     return code;
 }
 
+static enum storage_code write_piece(struct stream *stream, uint64_t offset, const void *data,
+                                     size_t size)
+{
+    struct upload *upload = stream->object->upload;
+    return upload->store->backend->upload_piece(upload, stream->offset + offset, data, size,
+                                                &stream->error);
+}
+
+static enum storage_code write_held(struct stream *stream)
+{
+    size_t size = stream->held_size;
+    stream->held_size = 0;
+    return size > 0 ? write_piece(stream, stream->held_from, stream->held, size) : STORAGE_OK;
+}
+
+/* Writes a piece, or holds it until enough have come. */
+static enum storage_code add_piece(struct stream *stream, uint64_t offset, const void *data,
+                                   size_t size)
+{
+    enum storage_code code =
+        size > stream->held_most - stream->held_size ? write_held(stream) : STORAGE_OK;
+    if (code != STORAGE_OK || size > stream->held_most) {
+        return code == STORAGE_OK ? write_piece(stream, offset, data, size) : code;
+    }
+    if (stream->held_size == 0) {
+        stream->held_from = offset;
+    }
+    memcpy(stream->held + stream->held_size, data, size);
+    stream->held_size += size;
+    return STORAGE_OK;
+}
+
 static bool take(void *context, uint64_t offset, const void *data, size_t size)
 {
     struct stream *stream = context;
-    struct upload *upload = stream->object->upload;
     enum storage_code code = offset == 0 ? begin(stream) : STORAGE_OK;
     if (code == STORAGE_OK) {
         stream->crc = storage_crc32(stream->crc, data, size);
@@ -96,23 +135,30 @@ static bool take(void *context, uint64_t offset, const void *data, size_t size)
         if (stream->object->check.md5) {
             md5_add(stream->object->check.md5, data, size);
         }
-        code = upload->store->backend->upload_piece(upload, stream->offset + offset, data, size,
-                                                    &stream->error);
+        code = add_piece(stream, offset, data, size);
     }
     stream->failed = code != STORAGE_OK;
     return !stream->failed;
 }
 
-enum storage_code copy_stream_part(struct copy_engine *engine, struct copy_object *object,
+enum storage_code copy_stream_part(struct copy_worker *worker, struct copy_object *object,
                                    unsigned part, uint64_t size, uint32_t *crc,
                                    struct storage_info *info, struct storage_error *err)
 {
-    struct storage *source = engine->copy.source;
+    struct storage *source = worker->engine->copy.source;
     struct stream stream = {
-        .engine = engine, .object = object, .offset = (uint64_t)part * object->part_size};
+        .engine = worker->engine, .object = object, .offset = (uint64_t)part * object->part_size};
+    if (object->is_big && worker->buffer) {
+        stream.held = worker->buffer;
+        stream.held_most = worker->capacity < WRITE_PIECE ? worker->capacity : WRITE_PIECE;
+    }
     enum storage_code code = source->backend->read_pieces(
         source, object->source, stream.offset, size, object->part_count == 1, object->info.etag,
         take, &stream, &stream.info, err);
+    if (code == STORAGE_OK) {
+        code = write_held(&stream);
+        stream.failed = code != STORAGE_OK;
+    }
     if (stream.failed) {
         *err = stream.error;
         code = stream.error.code;

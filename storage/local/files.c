@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "storage/storage_banned.h"
@@ -228,6 +230,22 @@ static enum storage_code fail_begin(struct files_draft *draft, const char *opera
     return code;
 }
 
+/* 0, or why there is no room. Where reserving is not possible, writing will tell. Of memory (tmpfs)
+ * nothing is reserved: that would fill it page by page while the store waits, a tenth of a second a
+ * GiB; there it is only asked whether there is enough. */
+static int reserve_room(int fd, uint64_t size)
+{
+    struct statfs status;
+    if (fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC) {
+        bool is_limited = status.f_blocks > 0;
+        return is_limited && size / (uint64_t)status.f_bsize > status.f_bavail ? ENOSPC : 0;
+    }
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0) {
+        return 0;
+    }
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? errno : 0;
+}
+
 enum storage_code files_draft_open(struct files_draft *draft, struct folders *folders,
                                    const char *path, uint64_t size, struct storage_error *err)
 {
@@ -253,12 +271,8 @@ enum storage_code files_draft_open(struct files_draft *draft, struct folders *fo
     if (draft->fd < 0) {
         return fail_begin(draft, "create file", errno, err);
     }
-    /* where reserving is not possible, writing will tell */
-    if (size > 0 && fallocate(draft->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-        return fail_begin(draft, "reserve room for", errno, err);
-    }
-    return STORAGE_OK;
+    int trouble = size > 0 ? reserve_room(draft->fd, size) : 0;
+    return trouble ? fail_begin(draft, "reserve room for", trouble, err) : STORAGE_OK;
 }
 
 bool files_is_temporary(const char *name)
