@@ -12,7 +12,7 @@
 #
 #   WORKLOADS  W1 one object · W2 many of 64 KiB · W3 200 of 8 MiB · W4 sync, nothing to do · W5 list
 #   SCHEMES    http https        MODES  default tuned        MEDIA  tmpfs disk
-#   PEERS      s5cmd rclone mc aws        REPEAT  repetitions
+#   PEERS      s5cmd rclone mc aws        REPEAT  repetitions        TURN  who begins the first (0: jobferry)
 #   RESULTS    a file that results are added to, and that the tables are made of: so a long run can be
 #              cut into slices, each in a minute when the machine is free. With MEDIA=' ' and RESULTS
 #              nothing is measured, only printed
@@ -22,7 +22,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 WORKLOADS=${WORKLOADS:-W1 W2 W3 W4 W5} SCHEMES=${SCHEMES:-http https}
 MODES=${MODES:-default tuned} MEDIA=${MEDIA:-tmpfs disk} PEERS=${PEERS:-s5cmd rclone mc aws}
-REPEAT=${REPEAT:-3} TMPFS=${TMPFS:-/dev/shm} DISK=${DISK:-/var/tmp}
+REPEAT=${REPEAT:-3} TURN=${TURN:-0} TMPFS=${TMPFS:-/dev/shm} DISK=${DISK:-/var/tmp}
 W1_MIB=${W1_MIB:-4096} W2_COUNT=${W2_COUNT:-10000} W3_COUNT=${W3_COUNT:-200}
 W4_COUNT=${W4_COUNT:-50000} W5_KEYS=${W5_KEYS:-100000}
 JOBFERRY=${JOBFERRY:-$PWD/build/release/jobferry} AWS=${AWS:-/usr/bin/aws}
@@ -119,6 +119,11 @@ cut_noise() { # COUNT SIZE FOLDER: files of noise, a thousand a folder
 make_data() {
   local source=$folder/source
   mkdir -p "$source"
+  # A virtual machine's memory costs most the first time that it is touched: that is nobody's copy.
+  if [ "$medium" = tmpfs ] && [[ $WORKLOADS == *W1* ]]; then
+    head -c $((W1_MIB * 3))M /dev/zero >"$folder/touched"
+    rm "$folder/touched"
+  fi
   for workload in $WORKLOADS; do
     note "$(date +%T) making the data of $workload"
     case $workload in
@@ -214,7 +219,7 @@ run() { # ROW PROGRAM TARGET
 rotate() { # REPETITION: the programs, beginning with another each time
   local all i
   read -ra all <<<"$programs"
-  for ((i = 0; i < ${#all[@]}; i++)); do echo "${all[(i + $1) % ${#all[@]}]}"; done
+  for ((i = 0; i < ${#all[@]}; i++)); do echo "${all[(i + $1 + TURN) % ${#all[@]}]}"; done
 }
 
 transfer() { # WORKLOAD MODE
