@@ -113,6 +113,25 @@ check "no pointer" absent "$disk/out/.jobferry/latest.json"
 check "no checkpoint" test -z "$(ls -A "$disk/out/ckpt" 2>/dev/null)"
 check "nothing partial is left" no_partial "$disk/out"
 
+# Told to stop meanwhile: what is not confirmed is not said to be.
+stopped() { # CODE OPTIONS…
+  local code=$1 got=0 i
+  shift
+  mount_disk 64k
+  rm -rf ready unsafe
+  "$jobferry" --data_url=data --train_url="$disk/out" --work_dir=unsafe --grace=3 "$@" -- bash -c 'cd "$JOBFERRY_CKPT_DIR" &&
+    head -c 900000 /dev/zero >2.tmp && mv 2.tmp m-1_2.pt && touch ../../ready; while :; do sleep 0.05; done' >log 2>&1 &
+  local job=$!
+  for ((i = 0; i < 600; i++)); do [ -e ready ] && break; sleep 0.05; done
+  [ "$code" -eq 82 ] || kill -TERM "$job"
+  wait "$job" || got=$?
+  echo "code $got"
+  cat log
+  [ "$got" -eq "$code" ] && has 'm-1_2.pt is not confirmed in' log && ! grep 'Sanitizer\|runtime error:' log
+}
+check "a signal, and no room in train_url: 79" stopped 79
+check "--time_limit, and no room in train_url: 82" stopped 82 --time_limit=2
+
 # The local side is full: COMMAND fails, what it saved before is out; so is the report, that has no
 # room here.
 mount_disk 512k

@@ -30,9 +30,32 @@ run() { "${space[@]}" "$jobferry" --data_url=data --train_url=out "$@"; }
 has() { grep -Eq -- "$1" "${2:-$output}"; }
 
 # ---- exit codes, through PID 1 and COMMAND alike
-for code in 0 1 2 32 63 64 65 75 79 81 125 126 127 128 137 254 255; do
-  expect "$code" '' run -- sh -c "exit $code"
-done
+# each CODE SCRIPT…: a job each of its own, four at a time; those that end otherwise are printed
+export jobferry scratch space_words="${space[*]}"
+# shellcheck disable=SC2317 # called by xargs
+one_end() { # CODE SCRIPT
+  local got=0 words
+  read -ra words <<<"$space_words"
+  mkdir -p "ends/$1-$2" && cd "ends/$1-$2" || return
+  "${words[@]}" "$jobferry" --data_url="$scratch/data" --train_url=out -- sh -c "$2" >log 2>&1 || got=$?
+  if [ "$got" -ne "$1" ] || grep -q 'Sanitizer\|runtime error:' log; then
+    echo "$2: $got, not $1"
+    cat log
+  fi
+}
+export -f one_end
+all_end() { # of lines CODE SCRIPT
+  local wrong
+  wrong=$(tr '\n' '\0' | xargs -0 -P 4 -I{} bash -c 'one_end "${1%% *}" "${1#* }"' _ {})
+  echo "$wrong"
+  [ -z "$wrong" ]
+}
+all_codes() { for code in $(seq 0 255); do echo "$code exit $code"; done | all_end; }
+check "each exit code from 0 to 255 comes through" all_codes
+# those whose default is to end a process
+deadly='1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 24 25 26 27 29 30 31 34 35 50 64'
+all_deaths() { for n in $deadly; do echo "$((128 + n)) ulimit -c 0; kill -$n \$\$"; done | all_end; }
+check "each signal that ends COMMAND comes through as 128 and its number" all_deaths
 expect 0 '^1$' run -- sh -c 'echo $PPID'
 
 # ---- zombies and orphans, while COMMAND is at work and after it

@@ -37,6 +37,8 @@ struct scene {
     atomic_size_t settled; /* units whose state is no more QUEUED */
     size_t count;          /* of states; read once the publisher's thread has ended */
     enum publication_state states[UNITS_MAX];
+    size_t confirmed;              /* so many went out */
+    size_t went_before[UNITS_MAX]; /* of those, before this one did */
 };
 
 static void told(void *context, size_t index, const struct publication *publication)
@@ -45,6 +47,9 @@ static void told(void *context, size_t index, const struct publication *publicat
     assert_true(index < UNITS_MAX);
     scene->states[index] = publication->state;
     scene->count = index >= scene->count ? index + 1 : scene->count;
+    if (publication->state == PUBLICATION_CONFIRMED) {
+        scene->went_before[index] = scene->confirmed++;
+    }
     if (publication->state != PUBLICATION_QUEUED) {
         atomic_fetch_add(&scene->settled, 1);
     }
@@ -432,6 +437,8 @@ static void test_the_newest_goes_first(void **state)
     assert_int_equal(scene->count, 20);
     assert_true(left_out >= 10);
     assert_int_equal(scene->states[19], PUBLICATION_CONFIRMED);
+    assert_true(scene->went_before[19] <= 1); /* one may have been under way */
+    assert_true(scene->confirmed > 2);        /* the others that were held follow */
     expect_pointer(scene, RUN, "1-20");
     expect_text(scene, "ckpt/m-1_20.pt", "m-1_20.pt");
 }
