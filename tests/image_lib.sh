@@ -44,5 +44,5 @@ build() { # LOG TAG ARGUMENT…
   [ -z "${APT_SOURCES:-}" ] || settings=(--build-arg APT_CONFIG=/etc/apt/sources.list.d/apt.settings)
   buildah bud "${arch[@]}" --pull-never --network host "${mirror[@]}" "${settings[@]}" --timestamp "$epoch" \
     --build-arg "DEBIAN=$debian" --build-arg "SOURCE_DATE_EPOCH=$epoch" --tag "$tag" "$@" . >"$log" 2>&1 ||
-    { tail -n 30 "$log"; fail "build of $tag"; }
+    { grep -E '\*\*\*|ERROR' "$log"; tail -n 30 "$log"; fail "build of $tag"; }
 }
