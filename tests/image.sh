@@ -109,7 +109,7 @@ if grep -q '^Volumes\|^ExposedPorts' "$work/config"; then fail "volumes or ports
 from "$image"
 # its entrypoint, user and working folder, as buildah runs them
 buildah run "$container" -- jobferry data digits here --train=64 --test=32 >/dev/null || fail "entrypoint"
-[ "$(stat -c %u "$root/scratch/here/train-images-idx3-ubyte"*)" = 1000 ] || fail "user or working folder"
+[ "$(stat -c %u "$root/scratch/here/train/train-images-idx3-ubyte.gz")" = 1000 ] || fail "user or working folder"
 rm -r "$root/scratch/here"
 said "entrypoint, user, working folder, labels"
 for tag in "$image" "$image-modelarts" "$image-trainer"; do
