@@ -5,7 +5,7 @@
 #   tests/bench/train.sh BUILD_FOLDER MNIST_FOLDER [kernels|epochs|peers|side|start]...     (default: all)
 #
 # TORCH_PYTHON and MINDSPORE_PYTHON are the Pythons that have the peers (a venv with `pip install torch` or
-# mindspore); a peer without one is left out by name. ROUNDS (5),
+# mindspore); a peer without one is left out by name. ROUNDS (5), PAIRS (7),
 # PEER_EPOCHS (2) and PEER_STEPS (1875 of an epoch, the rest reckoned) make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,6 +15,7 @@ shift 2
 parts=${*:-kernels epochs peers side start}
 jobferry=$build/jobferry
 rounds=${ROUNDS:-5}
+pairs=${PAIRS:-7}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -22,12 +23,12 @@ has() { [[ " $parts " == *" $1 "* ]]; }
 
 median() { sort -g | awk '{v[NR] = $1} END {print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
-# KERNELS THREADS EPOCHS [OPTION…]: seconds of each epoch, one a line.
+# KERNELS THREADS EPOCHS [OPTION…]: seconds of each epoch, one a line; by the rate, which is told more exactly.
 epochs() {
   local kernels=$1 threads=$2 count=$3
   shift 3
   "$jobferry" train --data_url="$data" --work_dir="$work/train" --resume=never --kernels="$kernels" --threads="$threads" \
-    --epochs="$count" "$@" 2>&1 | sed -nE 's/^.*test accuracy [0-9.]+, ([0-9.]+) s,.*$/\1/p'
+    --epochs="$count" "$@" 2>&1 | sed -nE 's/^.*test accuracy [0-9.]+, [0-9.]+ s, ([0-9]+) images.*$/\1/p' | awk '{print 60000 / $1}'
   rm -rf "$work/train"
 }
 
@@ -80,17 +81,35 @@ if has peers; then
   done
 fi
 
-if has side; then
-  quiet=$(epochs auto 2 "$rounds" | median)
+plain() { epochs auto 2 3; }
+beside_busy() {
   (while :; do :; done) &
-  busy=$!
-  beside=$(epochs auto 2 "$rounds" | median)
+  local busy=$!
+  epochs auto 2 3
   kill "$busy"
   wait "$busy" 2>/dev/null || true
-  awk -v q="$quiet" -v b="$beside" 'BEGIN {printf "\nTwo threads, quiet %.2f s; beside one busy process %.2f s: %.2f times.\n", q, b, b / q}'
-  plain=$(for _ in 1 2 3; do epochs auto 2 3; done | median)
-  saving=$(for _ in 1 2 3; do epochs auto 2 3 --save_checkpoint_steps=100; done | median)
-  awk -v p="$plain" -v s="$saving" 'BEGIN {printf "A checkpoint every 100 steps: %.3f s for %.3f s, %+.1f %%.\n", s, p, 100 * (s / p - 1)}'
+}
+saving() { epochs auto 2 3 --save_checkpoint_steps=100; }
+saving_async() { epochs auto 2 3 --save_checkpoint_steps=100 --async_save; }
+
+# TEXT COMMAND: what COMMAND's epochs cost beside plain ones, in turns, the first of a pair changing.
+pairs() {
+  local text=$1 command=$2 pair
+  for pair in $(seq "$pairs"); do
+    [ $((pair % 2)) = 0 ] || a=$(plain | median)
+    b=$("$command" | median)
+    [ $((pair % 2)) = 1 ] || a=$(plain | median)
+    echo "$a $b"
+  done >"$work/pairs"
+  printf '| %s | %s | %s | %s |\n' "$text" "$(cut -d ' ' -f 1 "$work/pairs" | median)" "$(cut -d ' ' -f 2 "$work/pairs" | median)" \
+    "$(awk '{print $2 / $1}' "$work/pairs" | median)"
+}
+
+if has side; then
+  printf '\n| two threads, median of %s pairs | s/epoch alone | with it | median ratio |\n|---|---|---|---|\n' "$pairs"
+  pairs 'beside one busy process' beside_busy
+  pairs 'a checkpoint every 100 steps, --async_save' saving_async
+  pairs 'a checkpoint every 100 steps' saving
 fi
 
 if has start; then
