@@ -466,6 +466,31 @@ enum model_code model_summary_evaluated(struct model_callback *callback, struct 
 void model_summary_free(struct model_callback *callback);
 
 /*
+ * History: the loss of each step and the accuracies it is told of, as one curve over a training and
+ * all that goes on from it (model/callbacks/history.h says how its file looks). Nothing of it fails
+ * a training: what its file had to suffer, finish tells. Free with model_history_free.
+ */
+struct model_history_begin {
+    const char *run;
+    const char *from; /* the run of the checkpoint it goes on from; NULL: none, all is new */
+    uint64_t step;    /* that one's cumulative step: what the file has beyond it is dropped */
+};
+/* As history.jsonl in folder, which is made when missing. */
+enum model_code model_history_new(struct model_callback *callback, const char *folder,
+                                  const struct model_history_begin *begin, struct model_error *err);
+void model_history_evaluated(struct model_callback *callback, const struct model_state *state,
+                             const struct model_metrics *metrics);
+/* Writes what is still held back; to be called when a checkpoint was saved. */
+void model_history_flush(struct model_callback *callback);
+/* The same at the end. MODEL_DISK: the file lacks something, the curve does not. */
+enum model_code model_history_finish(struct model_callback *callback, struct model_error *err);
+/* Draws it, an SVG where path ends in .svg, else a PNG; written atomically. MODEL_DISK,
+   MODEL_ARGUMENT while no step was trained. */
+enum model_code model_history_draw(const struct model_callback *callback, const char *path,
+                                   struct model_error *err);
+void model_history_free(struct model_callback *callback);
+
+/*
  * EarlyStopping over a value of each epoch. update says whether patience is used up, and whether
  * the value is the best so far.
  */

@@ -147,7 +147,7 @@ const struct option options_table[] = {
     TEXT_OPTION("data_dir", data_dir, FOR_MODEL, "DIR",
                 "where the dataset lands: data under --work_dir"),
     TEXT_OPTION("ckpt_dir", ckpt_dir, FOR_MODEL, "DIR", "checkpoint folder: ckpt under --work_dir"),
-    TEXT_OPTION("output_dir", output_dir, FOR_RUN | FOR_INFER, "DIR",
+    TEXT_OPTION("output_dir", output_dir, FOR_JOB | FOR_INFER, "DIR",
                 "other results: output under --work_dir"),
     COUNT_OPTION("epochs", epochs, FOR_JOB, "N", "2", 1, 1e6,
                  "the run's total; the number added when a finished run is extended"),

@@ -6,6 +6,8 @@ jobferry_test(test_digits LIBS model LABELS model)
 jobferry_test(test_evaluate LIBS model ZLIB::ZLIB m LABELS model threads
   SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_format LIBS model LABELS model)
+jobferry_test(test_history LIBS model ZLIB::ZLIB PkgConfig::CAIRO m LABELS model
+  SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_idx LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_kernels LIBS model ZLIB::ZLIB m LABELS model threads
   SOURCES mnist_fixture.c training_fixture.c)

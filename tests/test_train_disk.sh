@@ -25,6 +25,17 @@ fi
 
 "$jobferry" data digits digits --train=128 --test=32 2>/dev/null # 4 steps an epoch
 
+# A disk that is full of pictures is no reason to lose a training.
+if $can_mount; then
+  mount -o remount,size=16k "$disk"
+  expect 0 'warning: no curve is drawn: write .*curve.svg.*No space left' "$jobferry" train \
+    --data_url=digits --work_dir=curve --output_dir="$disk/output" --epochs=2
+  check "it was trained" "$jobferry" ckpt verify curve/ckpt/lenet-2_4.ckpt
+  check "no half of a picture is there" test -z "$(find "$disk" -name '*curve*')"
+  rm -rf "$disk/output"
+  mount -o remount,size=8m "$disk"
+fi
+
 # $ckpt is the folder, $suffix the checkpoints', options those of the run under test.
 work=$scratch/work
 options=()

@@ -11,7 +11,8 @@ struct letter {
     struct figure figure;
 };
 
-/* The letter of a character of "prediction: 0, truth: 0"; a space for any other. */
+/* The letter of a character: a digit, a small letter, one of " .,:-+LNTZ"; a space for any other.
+ */
 const struct letter *letter_find(char character);
 
 #endif

@@ -122,6 +122,7 @@ enum exit_code builtin_open_data(struct job *job)
 
 void builtin_release(struct job *job)
 {
+    model_history_free(&job->history);
     model_free(job->model);
     model_dataset_free(job->train_set);
     model_dataset_free(job->test_set);

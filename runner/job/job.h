@@ -74,7 +74,9 @@ struct job {
     char prefix[PREFIX_MAX + 1];
     uint64_t attempt;
     struct model_state start, end;
-    char newest[JOB_PATH_MAX]; /* the newest checkpoint on disk, "" while there is none */
+    char from[MODEL_RUN_MAX + 1];  /* the run of the checkpoint it goes on from; "" for none */
+    struct model_callback history; /* curve.h; the built-in trainer's */
+    char newest[JOB_PATH_MAX];     /* the newest checkpoint on disk, "" while there is none */
 
     struct lock *lock;               /* NULL: `train` */
     struct ferry *ferry;             /* of COMMAND's checkpoints, while and after it runs */

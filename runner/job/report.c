@@ -246,6 +246,13 @@ void report_metric_add(struct report *report, const char *name, double value)
     pthread_mutex_unlock(&report->lock);
 }
 
+void report_curve(struct report *report, const char *path)
+{
+    pthread_mutex_lock(&report->lock);
+    json_object_set_new(report->training, "curve", json_text(path));
+    pthread_mutex_unlock(&report->lock);
+}
+
 void report_predictions(struct report *report, size_t classes,
                         uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX],
                         const struct report_wrong *wrong, size_t count)

@@ -69,6 +69,8 @@ struct report_wrong {
 void report_predictions(struct report *report, size_t classes,
                         uint64_t confusion[MODEL_CLASSES_MAX][MODEL_CLASSES_MAX],
                         const struct report_wrong *wrong, size_t count);
+/* The curve's picture was drawn, and lies there as seen from the report. */
+void report_curve(struct report *report, const char *path);
 /* A metric of the run by its name: one added, or of report_metrics; NaN: there is none. */
 double report_metric(struct report *report, const char *name);
 void report_metric_add(struct report *report, const char *name, double value);

@@ -326,7 +326,14 @@ static void put_training(FILE *out, const json_t *report)
     fputs("</p>\n<div class=curves>\n", out);
     put_curve(out, epochs, "loss", "Mean loss of each epoch", "a");
     put_curve(out, epochs, "acc", "Accuracy on the test images after each epoch", "b");
-    fputs("</div>\n<div class=wide><table>\n<tr><th class=n>Epoch<th class=n>Loss<th class=n>"
+    fputs("</div>\n", out);
+    const char *curve = text_of(training, "curve");
+    if (curve[0]) {
+        fputs("<p><a href=\"", out);
+        put_text(out, curve);
+        fputs("\">The loss of each step, also of the starts before this one</a></p>\n", out);
+    }
+    fputs("<div class=wide><table>\n<tr><th class=n>Epoch<th class=n>Loss<th class=n>"
           "Accuracy<th class=n>Seconds<th class=n>Images/s</tr>\n",
           out);
     for (size_t i = 0; i < count; i++) {

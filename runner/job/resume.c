@@ -135,6 +135,7 @@ static enum exit_code continue_run(struct job *job, const struct candidate *cand
     prefix_of(candidate->path, job->prefix, sizeof job->prefix);
     job->attempt = candidate->attempt + 1;
     job->start = candidate->state;
+    snprintf(job->from, sizeof job->from, "%s", candidate->state.run);
     snprintf(job->newest, sizeof job->newest, "%s", candidate->path);
     log_info(&job->app->log, "continuing run %s from %s (epoch %llu, step %llu)", job->run,
              candidate->path, (unsigned long long)job->start.epoch,
@@ -157,6 +158,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
     }
     job->start.cumulative_step = candidate->state.cumulative_step;
     job->start.base_step = candidate->state.cumulative_step;
+    snprintf(job->from, sizeof job->from, "%s", candidate->state.run);
     snprintf(job->newest, sizeof job->newest, "%s", candidate->path);
     log_info(&job->app->log, "run %s extends %s by %llu epochs, checkpoints %s-…", job->run,
              candidate->path, (unsigned long long)job->settings->epochs, job->prefix);

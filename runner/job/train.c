@@ -1,4 +1,5 @@
 /* train.c - the training itself: callbacks, evaluation after each epoch, the save on a signal. */
+#include "runner/job/curve.h"
 #include "runner/job/improvement.h"
 #include "runner/job/lock.h"
 #include "runner/job/saving.h"
@@ -10,6 +11,17 @@
 #include <unistd.h>
 
 #include "runner/runner_banned.h"
+
+/* The callbacks of a training, in their order. */
+enum {
+    HISTORY, /* before a save, which then finds its step in it */
+    SAVES,
+    LOSS,
+    JOB,
+    TIME,
+    SUMMARY,
+    CALLBACKS
+};
 
 /* What the job's own callback keeps between a save and the end of its epoch. */
 struct watch {
@@ -43,6 +55,9 @@ static void on_saved(void *context, const char *path, const struct model_state *
     }
     snprintf(job->newest, sizeof job->newest, "%s", path);
     log_info(&job->app->log, "saved %s", path);
+    if (job->history.context) {
+        model_history_flush(&job->history);
+    }
     if (state->step == state->steps_per_epoch && job->test_set) {
         if (state->cumulative_step == watch->evaluated_step) { /* an async save, told of late */
             publish(watch, path, state, watch->metrics.accuracy, watch->metrics.loss);
@@ -80,6 +95,9 @@ static enum model_code on_epoch_end(void *context, const struct model_progress *
         }
         watch->evaluated = true;
         watch->evaluated_step = progress->state.cumulative_step;
+        if (job->history.context) {
+            model_history_evaluated(&job->history, &progress->state, &watch->metrics);
+        }
     }
     report_epoch(job->report, progress->state.epoch, progress->epoch_loss, watch->metrics.accuracy,
                  progress->epoch_seconds, progress->images_per_second);
@@ -125,7 +143,7 @@ static void tell_last_good(struct job *job)
 }
 
 /* What was trained since the last save is saved too. */
-enum exit_code builtin_stop(struct job *job)
+static enum exit_code save_stopped(struct job *job)
 {
     char path[JOB_PATH_MAX];
     char name[PREFIX_MAX + 64];
@@ -153,6 +171,13 @@ enum exit_code builtin_stop(struct job *job)
     log_info(&job->app->log, "stopped after epoch %llu step %llu",
              (unsigned long long)job->end.epoch, (unsigned long long)job->end.step);
     return EXIT_DONE;
+}
+
+enum exit_code builtin_stop(struct job *job)
+{
+    enum exit_code code = save_stopped(job);
+    curve_end(job);
+    return code;
 }
 
 static enum exit_code after_training(struct job *job, struct watch *watch, enum model_code code,
@@ -202,7 +227,7 @@ enum exit_code builtin_run(struct job *job)
     const struct settings *settings = job->settings;
     struct watch watch = {.job = job};
     struct model_error err = {0};
-    struct model_callback callbacks[5] = {{0}}; /* saves, loss, the job's, time, summary */
+    struct model_callback callbacks[CALLBACKS] = {{0}};
     int64_t steps_per_epoch = (int64_t)(model_dataset_size(job->train_set) / settings->batch_size);
     if (steps_per_epoch == 0) {
         return app_fail(job->app, EXIT_USAGE, "--batch_size=%llu is more than the %zu images",
@@ -217,47 +242,53 @@ enum exit_code builtin_run(struct job *job)
     uint64_t print_times = settings->per_print_times < 0 ? (uint64_t)steps_per_epoch
                                                          : (uint64_t)settings->per_print_times;
     enum exit_code result = EXIT_DONE;
-    enum model_code code = model_checkpointer_new(&callbacks[0], &saving, &err);
+    enum model_code code = model_checkpointer_new(&callbacks[SAVES], &saving, &err);
     if (!code) {
-        code = model_loss_monitor_new(&callbacks[1], print_times, print_line, &job->app->log, &err);
+        code =
+            model_loss_monitor_new(&callbacks[LOSS], print_times, print_line, &job->app->log, &err);
     }
     if (!code && settings->summary_dir) {
-        code =
-            model_summary_new(&callbacks[4], settings->summary_dir, settings->collect_freq, &err);
-        watch.summary = &callbacks[4];
+        code = model_summary_new(&callbacks[SUMMARY], settings->summary_dir, settings->collect_freq,
+                                 &err);
+        watch.summary = &callbacks[SUMMARY];
     }
     if (code) {
         result = app_fail_model(job->app, &err);
         goto done;
     }
-    callbacks[2] = (struct model_callback){
+    callbacks[JOB] = (struct model_callback){
         .step_end = on_step_end, .epoch_end = on_epoch_end, .context = &watch};
     struct model_time_monitor times = {.print = print_line, .context = &job->app->log};
     if (settings->time_monitor) {
-        model_time_monitor_init(&callbacks[3], &times);
+        model_time_monitor_init(&callbacks[TIME], &times);
     }
     improvement_init(&watch.improvement, settings);
+    curve_begin(job);
+    callbacks[HISTORY] = job->history;
     struct model_training training = {
         .start = job->start,
         .epochs = settings->epochs,
         .callbacks = callbacks,
-        .callback_count = sizeof callbacks / sizeof callbacks[0],
+        .callback_count = CALLBACKS,
         .stop = job->app->stop,
     };
     code = model_train(job->model, job->train_set, &training, &job->end, &err);
     struct model_error own = {0};
-    enum model_code saved = model_checkpointer_finish(&callbacks[0], &own);
+    enum model_code saved = model_checkpointer_finish(&callbacks[SAVES], &own);
     if (saved && (!code || code == MODEL_STOPPED)) {
         code = saved;
         err = own;
     }
     if (code && code != MODEL_STOPPED && settings->exception_save) {
-        save_breakpoint(job, &callbacks[0]);
+        save_breakpoint(job, &callbacks[SAVES]);
     }
     result = after_training(job, &watch, code, &err);
+    if (code != MODEL_STOPPED) { /* else there is no time to lose before the save */
+        curve_end(job);
+    }
 done:
-    model_checkpointer_free(&callbacks[0]);
-    model_loss_monitor_free(&callbacks[1]);
-    model_summary_free(&callbacks[4]);
+    model_checkpointer_free(&callbacks[SAVES]);
+    model_loss_monitor_free(&callbacks[LOSS]);
+    model_summary_free(&callbacks[SUMMARY]);
     return result;
 }
