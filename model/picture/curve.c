@@ -123,7 +123,9 @@ static void put_x_axis(struct canvas *canvas, const struct panel *panel, bool is
     char text[32];
     double step = fmax(1.0, nice_step(panel->x_to - panel->x_from, 8.0));
     double bottom = panel->top + panel->height;
-    for (double at = ceil(panel->x_from / step) * step; at <= panel->x_to; at += step) {
+    double first = ceil(panel->x_from / step) * step;
+    for (int i = 0; first + i * step <= panel->x_to; i++) {
+        double at = first + i * step;
         double x = floor(x_of(panel, at)) + 0.5;
         canvas_color(canvas, &grid);
         put_stroke(canvas, x, panel->top, x, bottom, 1.0, 0.0);
@@ -321,12 +323,17 @@ enum model_code curve_draw(const struct history *history, const char *path, stru
     struct history_point *means = calloc(HISTORY_MAX, sizeof *means);
     size_t height = FOOT + (history->accuracies.count ? ACCURACY_TOP + ACCURACY_HEIGHT
                                                       : LOSS_TOP + LOSS_HEIGHT);
-    enum model_code code = place && means ? canvas_new(&canvas, path, WIDTH, height, err)
-                                          : model_fail(err, MODEL_BUG, "draw %s: no memory", path);
+    enum model_code code = MODEL_OK;
+    if (!place || !means) {
+        code = model_fail(err, MODEL_BUG, "draw %s: no memory", path);
+        goto done;
+    }
+    code = canvas_new(&canvas, path, WIDTH, height, err);
     if (code == MODEL_OK) {
         draw(canvas, history, place, means);
         code = canvas_commit(canvas, err);
     }
+done:
     canvas_free(canvas);
     free(place);
     free(means);
