@@ -169,6 +169,14 @@ struct model_state {
     uint32_t batch_size;
     uint32_t data_crc32; /* model_dataset_crc32 of what it was trained on */
     char kernels[16];    /* "avx512", …, never "auto" */
+    /* The optimizer's settings; its momentum and rates have entries of their own. */
+    bool has_settings; /* false: from a file of before they were noted, those below are unknown */
+    float weight_decay;
+    float loss_scale;
+    float dampening;
+    float beta1, beta2;
+    float eps;
+    bool use_nesterov;
 };
 
 /* ---- checkpoints ---------------------------------------------------------------------------- */
@@ -314,6 +322,8 @@ const char *model_kernels(const struct model *model);
 float model_learning_rate(const struct model *model);
 void model_set_learning_rate(struct model *model, float learning_rate);
 void model_set_momentum(struct model *model, float momentum);
+/* Of momentum and sgd; a loaded checkpoint brings its own. */
+float model_momentum(const struct model *model);
 
 enum model_schedule_kind {
     MODEL_SCHEDULE_CONSTANT,

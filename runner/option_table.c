@@ -246,8 +246,9 @@ const struct option options_table[] = {
      .fallback = "1",
      .help =
          "--init_from must have all weights and no others; =0 takes what fits and tells the rest"},
-    SWITCH_OPTION("allow_change", allow_change, FOR_JOB,
-                  "resume although batch size, seed, data or kernels differ"),
+    SWITCH_OPTION(
+        "allow_change", allow_change, FOR_JOB,
+        "resume although batch size, seed, data, kernels or the optimizer's settings differ"),
     TEXT_OPTION("checkpoint", checkpoint, FOR_EVAL | FOR_INFER, "FILE",
                 "what to load: the newest that verifies in --ckpt_dir"),
     DEFAULT_OPTION(

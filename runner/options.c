@@ -112,6 +112,12 @@ static bool option_set(struct settings *settings, const struct option *option, c
     errno = 0;
     switch (option->kind) {
     case OPTION_TEXT:
+        /* An unset variable of a script must not come to mean the current folder. */
+        if (value[0] == '\0' && option->value && strcmp(option->value, "DIR") == 0) {
+            snprintf(message, message_size, "--%s takes a folder's name; it is empty",
+                     option->name);
+            return false;
+        }
         *(const char **)place = value;
         return true;
     case OPTION_LIST: {

@@ -47,7 +47,12 @@ const struct model_state made_state = {.present = true,
                                        .seed = INT64_MAX,
                                        .batch_size = 32,
                                        .data_crc32 = 0xFEDCBA98,
-                                       .kernels = "reference"};
+                                       .kernels = "reference",
+                                       .has_settings = true,
+                                       .loss_scale = 1.0f,
+                                       .beta1 = 0.9f,
+                                       .beta2 = 0.999f,
+                                       .eps = 1e-8f};
 
 struct model *make_model(float learning_rate)
 {

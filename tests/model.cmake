@@ -1,5 +1,6 @@
 jobferry_test(test_checkpoint LIBS model LABELS model SOURCES checkpoint_fixture.c)
 jobferry_test(test_checkpoint_foreign LIBS model ZLIB::ZLIB LABELS model SOURCES checkpoint_fixture.c)
+jobferry_test(test_checkpoint_settings LIBS model LABELS model SOURCES checkpoint_fixture.c)
 jobferry_test(test_checkpointer LIBS model LABELS model threads)
 jobferry_test(test_dataset LIBS model ZLIB::ZLIB LABELS model SOURCES mnist_fixture.c)
 jobferry_test(test_digits LIBS model LABELS model)

@@ -47,7 +47,7 @@ expect 0 'verified by jobferry' verify $ckpt
 evaluate() { "$jobferry" eval --data_url=good --checkpoint="$1"; }
 # Cut at a chunk boundary before any entry of ours, it could be a foreign file: loading tells.
 head -c 640 $ckpt >bad.ckpt && expect 65 'missing.*conv2.weight' evaluate bad.ckpt && one_line
-head -c 494737 $ckpt | head -c -37 >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line
+head -c -37 $ckpt >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line
 head -c 100000 $ckpt >bad.ckpt && expect 65 'bad.ckpt' verify bad.ckpt && one_line # inside one
 cp $ckpt bad.ckpt && poke bad.ckpt 5000 '\xa5' && expect 65 'bad.ckpt' verify bad.ckpt && one_line
 : >bad.ckpt && expect 65 'empty' verify bad.ckpt && one_line

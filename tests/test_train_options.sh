@@ -5,6 +5,7 @@ set -u
 jobferry=$1
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
+self=$(realpath "$0")
 cd "$scratch" || exit 1
 
 "$jobferry" data digits digits --train=320 --test=64 2>/dev/null # 10 steps an epoch
@@ -57,7 +58,93 @@ done <<'END'
 --min_delta=-1|--min_delta takes a number from 0
 --collect_freq=0|--collect_freq takes a whole number from 1
 --epochs=0|--epochs takes a whole number from 1
+--epochs=1e9|--epochs takes a whole number from 1 to 1000000, not '1e9'
+--data_url=|parse '': it is empty
+--data_url=ftp://x/y|parse 'ftp://x/y'
+--data_url=s3://bucket/key|train.*local folder
+--work_dir=|--work_dir takes a folder's name; it is empty
+--data_dir=|--data_dir takes a folder's name; it is empty
+--ckpt_dir=|--ckpt_dir takes a folder's name; it is empty
+--summary_dir=|--summary_dir takes a folder's name; it is empty
+--batch_size=0|--batch_size takes a whole number from 1 to 65536, not '0'
+--batch_size=65537|--batch_size takes a whole number from 1 to 65536, not '65537'
+--lr=|--lr takes a number from 0 to .*, not ''
+--lr=inf|--lr takes a number from 0 to .*, not 'inf'
+--lr|--lr (needs|takes) a value
+--momentum=nan|--momentum takes a number from 0 to .*, not 'nan'
+--weight_decay=inf|--weight_decay takes a number from 0 to .*, not 'inf'
+--loss_scale=-1|--loss_scale takes a number
+--seed=-1|--seed takes a whole number from 0 to 4294967295, not '-1'
+--seed=4294967296|--seed takes a whole number from 0 to 4294967295, not '4294967296'
+--threads=-1|--threads takes a whole number from 0 to 1024, not '-1'
+--threads=1025|--threads takes a whole number from 0 to 1024, not '1025'
+--init=zeros|--init takes one of normal\|he_uniform, not 'zeros'
+--device_target=GPU|the built-in trainer runs on the CPU only; for GPU
+--device_target=Ascend|the built-in trainer runs on the CPU only; for Ascend
+--ckpt_name=|--ckpt_name must be a plain file name prefix, not ''
+--ckpt_name=a/b|--ckpt_name must be a plain file name prefix, not 'a/b'
+--ckpt_name=.hidden|--ckpt_name must be a plain file name prefix, not '.hidden'
+--async_save=2|--async_save is a switch
+--saved_network=yes|--saved_network is a switch
+--exception_save=x|--exception_save is a switch
+--crc_check=2|--crc_check is a switch
+--time_monitor=x|--time_monitor is a switch
+--save_best=2|--save_best is a switch
+--strict_load=2|--strict_load is a switch
+--allow_change=2|--allow_change is a switch
+--binarize=3|--binarize is a switch
+--format=|--format takes one of ckpt\|safetensors, not ''
+--append_info=,|--append_info knows epoch_num and step_num, not ''
+--save_checkpoint_steps=9223372036854775808|--save_checkpoint_steps takes a whole number
+--save_checkpoint_seconds=soon|--save_checkpoint_seconds takes a whole number
+--keep_checkpoint_max=2000000000|--keep_checkpoint_max takes a whole number from 0 to 1000000000
+--keep_checkpoint_per_n_minutes=x|--keep_checkpoint_per_n_minutes takes a whole number
+--min_delta=nan|--min_delta takes a number from 0
+--collect_freq=x|--collect_freq takes a whole number from 1
+--metrics=speed|--metrics knows no 'speed'
+--metrics=|--metrics names nothing
+--gate=acc|--gate takes METRIC>=NUMBER
+--gate=acc>=x|--gate takes METRIC>=NUMBER
+--gate=speed>=1|--gate: the built-in trainer has loss, acc and accuracy, not 'speed'
+--log_max=1|--log_max takes a size from 65536 bytes
+--grace=0|--grace takes a whole number from 1
+--time_limit=-1|--time_limit takes a whole number from 0
+--preempt_signal=TEA|--preempt_signal
+--json=2|--json is a switch
+--verbose=2|--verbose is a switch
+--log_format=xml|--log_format takes one of text\|json, not 'xml'
+--help=2|--help is a switch
+--learning_rate=0.1|unknown option '--learning_rate'
+word|train takes no words, only options: 'word'
 END
+# What is no text of a number or a choice is text: a file that is not there, or cannot be written.
+while IFS='|' read -r code options line; do
+  # shellcheck disable=SC2086
+  expect "$code" "$line" train bad --epochs=1 $options && one_line
+  check "nothing was trained" test -z "$(ls bad/ckpt 2>/dev/null)"
+done <<'END'
+64|--resume=|parse '': it is empty
+66|--resume=nowhere.ckpt|read checkpoint .*nowhere.ckpt: No such file or directory
+66|--resume=always|no checkpoint of a recorded run that verifies is in
+64|--init_from=|parse '': it is empty
+66|--init_from=nowhere.ckpt|read checkpoint .*nowhere.ckpt: No such file or directory
+65|--init_from=digits/train/train-labels-idx1-ubyte.gz|read checkpoint
+64|--kernels=cuda|there are no such kernels; here it can be one of: auto,
+64|--kernels=neon,avx2|there are no such kernels
+64|--batch_size=321|--batch_size=321 is more than the 320 images
+73|--ckpt_dir=/proc/ckpt|/proc/ckpt
+73|--summary_dir=/proc/events|make the folder /proc/events
+73|--events=/proc/events|write /proc/events
+73|--metrics_file=/proc/numbers|write /proc/numbers
+END
+# Every option of the command is above or below, misused or shown to take any text.
+is_tried() { # OPTION
+  case $1 in termination_log | failure_file) return 0 ;; esac # any text will do
+  grep -qE -- "^([0-9]+\|)?(--[a-z_=0-9]+ )?--$1([ =|]|\$)" "$self"
+}
+for option in $("$jobferry" help train | grep -o '^ *--[a-z_0-9]*' | tr -d ' -'); do
+  check "--$option is tried here" is_tried "$option"
+done
 # Alone each is fine; together they are not. The data have been read by then.
 expect 64 'sgd with use_nesterov needs a momentum' train bad --optimizer=sgd --use_nesterov && one_line
 expect 64 'beta1 is 1; it must be more than 0, less than 1' train bad --optimizer=adam --beta1=1 && one_line
@@ -109,7 +196,7 @@ expect 0 'learning rate 0.01, schedule cosine over 30 steps, 0 of warm-up' \
 expect 78 'the state of adam, and the optimizer is momentum' train whole3 --resume=always && one_line
 expect 0 'learning rate 0.001, from the checkpoint' train whole3 --resume=always --optimizer=adam --epochs=1
 expect 0 'learning rate 0.00103[0-9]* by a schedule, from the checkpoint' train whole4 --resume=always --epochs=1
-expect 0 'learning rate 0.125, as --lr says' train whole1 --resume=always --epochs=1 --lr=0.125
+expect 0 'learning rate 0.125, as --lr says' train whole1 --resume=always --epochs=1 --lr=0.125 --use_nesterov --weight_decay=0.001 --loss_scale=64
 
 # ---- how it saves: what MindSpore ignores in silence is said --------------------------------------
 expect 0 'warning: --save_checkpoint_seconds is ignored' train said --epochs=1 --save_checkpoint_seconds=5
@@ -132,22 +219,6 @@ check "five are kept" test "$(find async/ckpt -name '*.ckpt' | wc -l)" -eq 5
 check "async or not, the same weights" \
   test "$(weights_sum async/ckpt/lenet-3_10.ckpt)" = "$(weights_sum whole1/ckpt/lenet-3_10.ckpt)"
 expect 81 'saved .*lenet-1_[0-9]*_breakpoint.ckpt|a weight is not finite' train left --lr=1e30 --exception_save --epochs=1
-
-# The folder goes away in mid-training: one line, 73. (Root writes to read-only folders too.)
-gone() {
-  train gone --epochs=2000 --save_checkpoint_steps=10 "$@" >gone.log 2>&1 &
-  local pid=$!
-  for _ in $(seq 1 600); do
-    grep -q 'saved .*lenet-2_' gone.log && break
-    sleep 0.05
-  done
-  mv gone/ckpt gone/away
-  wait "$pid"
-}
-expect 73 '' gone
-check "the newest that was good is named" grep -q 'the last good checkpoint is .*gone/ckpt/lenet-' gone.log
-rm -rf gone
-expect 73 '' gone --async_save
 
 # ---- watching -------------------------------------------------------------------------------------
 expect 0 'Train epoch time: [0-9.]+ ms, per step time' train watched --epochs=1 --time_monitor --summary_dir=events --collect_freq=5

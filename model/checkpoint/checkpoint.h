@@ -7,7 +7,8 @@
  *   jobferry.crc32   Int64 [2]: the number of chunks before it, and the CRC-32 of their bytes
  *
  * Ours come before epoch_num, so that a file cut anywhere behind the 18 still shows that it was
- * one of ours and is missing its sum. All of ours are Int64 or Int8, which every MindSpore reads.
+ * one of ours and is missing its sum. All of ours are Int64, Float32 or Int8, which every MindSpore
+ * reads.
  * A chunk is described in ckpt_wire.h. In safetensors the same tensors are told by the file's
  * header, and the sum stands in its metadata (safetensors.h).
  */
@@ -28,7 +29,7 @@ enum {
     CHECKPOINT_SIZE_MAX = 1 << 30,
     CHECKPOINT_ENTRIES_MAX = 1 << 14, /* chunks of a file */
     CHECKPOINT_RANK_MAX = 8,          /* dims of a tensor, as MindSpore */
-    CHECKPOINT_STATE_ENTRIES = 12,    /* of ours, with epoch_num and step_num, without the sum */
+    CHECKPOINT_STATE_ENTRIES = 19,    /* of ours, with epoch_num and step_num, without the sum */
     CHECKPOINT_TEXT_SIZE = 32,        /* bytes of a text field, padded with NUL */
     CHECKPOINT_TRAILER_SIZE = 17
 };

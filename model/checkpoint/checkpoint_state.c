@@ -1,5 +1,6 @@
 /* checkpoint_state.c - a struct model_state as entries of a .ckpt, and back. */
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 enum kind {
     U64, /* Int64 scalar */
     U32, /* Int64 scalar */
+    YES, /* Int64 scalar, 0 or 1 */
+    F32, /* Float32 scalar */
     TEXT /* Int8 [32], padded with NUL: no array is ever empty, which MindSpore takes for a scalar
           */
 };
@@ -40,10 +43,19 @@ static const struct field fields[] = {
     FIELD(batch_size, U32),
     FIELD(data_crc32, U32),
     FIELD(kernels, TEXT),
+    /* From here on the optimizer's settings: older files have none of them. */
+    FIELD(weight_decay, F32),
+    FIELD(loss_scale, F32),
+    FIELD(dampening, F32),
+    FIELD(beta1, F32),
+    FIELD(beta2, F32),
+    FIELD(eps, F32),
+    FIELD(use_nesterov, YES),
 };
 
 enum {
-    FIELDS = sizeof fields / sizeof fields[0]
+    FIELDS = sizeof fields / sizeof fields[0],
+    SETTINGS = 7 /* the last of them */
 };
 
 _Static_assert(FIELDS + 2 == CHECKPOINT_STATE_ENTRIES, "the fields, epoch_num and step_num");
@@ -62,6 +74,15 @@ static void pack_number(struct checkpoint_state_entries *packed, size_t i, const
                                              .rank = 1,
                                              .content = &packed->numbers[i],
                                              .content_size = sizeof packed->numbers[i]};
+}
+
+static void pack_real(struct checkpoint_state_entries *packed, size_t i, const char *name,
+                      float real)
+{
+    pack_number(packed, i, name, 0);
+    memcpy(&packed->numbers[i], &real, sizeof real);
+    packed->entries[i].type = "Float32";
+    packed->entries[i].content_size = sizeof real;
 }
 
 static void pack_text(struct checkpoint_state_entries *packed, size_t i, const struct field *field,
@@ -88,6 +109,12 @@ void checkpoint_state_pack(struct checkpoint_state_entries *packed, const struct
             break;
         case U32:
             pack_number(packed, i, fields[i].name, *(const uint32_t *)member);
+            break;
+        case YES:
+            pack_number(packed, i, fields[i].name, *(const bool *)member);
+            break;
+        case F32:
+            pack_real(packed, i, fields[i].name, *(const float *)member);
             break;
         case TEXT:
             pack_text(packed, i, &fields[i], member);
@@ -122,6 +149,16 @@ static bool unpack_number(const struct model_tensor *tensor, uint64_t max, uint6
     memcpy(&value, tensor->data, sizeof value);
     *number = (uint64_t)value;
     return value >= 0 && *number <= max;
+}
+
+/* A setting of an optimizer: none is negative. */
+static bool unpack_real(const struct model_tensor *tensor, float *real)
+{
+    if (strcmp(tensor->type, "Float32") != 0 || tensor->rank != 0) {
+        return false;
+    }
+    memcpy(real, tensor->data, sizeof *real);
+    return isfinite(*real) && *real >= 0.0f;
 }
 
 /* Text that goes into names of files and lines of logs: printable ASCII without a slash. */
@@ -159,6 +196,14 @@ static bool unpack_field(const struct field *field, const struct model_tensor *t
         }
         *(uint32_t *)member = (uint32_t)number;
         return true;
+    case YES:
+        if (!unpack_number(tensor, 1, &number)) {
+            return false;
+        }
+        *(bool *)member = number == 1;
+        return true;
+    case F32:
+        return unpack_real(tensor, member);
     case TEXT:
         return unpack_text(tensor, member, field->size);
     }
@@ -169,6 +214,7 @@ enum model_code checkpoint_state_unpack(struct model_checkpoint *checkpoint, con
                                         struct model_error *err)
 {
     struct model_state state = {.present = true};
+    size_t count = FIELDS;
     bool ours = false;
     for (size_t i = 0; i < checkpoint->count && !ours; i++) {
         ours = strncmp(checkpoint->tensors[i].name, CHECKPOINT_OURS, strlen(CHECKPOINT_OURS)) == 0;
@@ -176,7 +222,11 @@ enum model_code checkpoint_state_unpack(struct model_checkpoint *checkpoint, con
     if (!ours) {
         return MODEL_OK;
     }
-    for (size_t i = 0; i < FIELDS; i++) {
+    state.has_settings = checkpoint_find(checkpoint, fields[FIELDS - SETTINGS].name) != NULL;
+    if (!state.has_settings) {
+        count -= SETTINGS;
+    }
+    for (size_t i = 0; i < count; i++) {
         const struct model_tensor *tensor = checkpoint_find(checkpoint, fields[i].name);
         if (!tensor) {
             return model_fail(err, MODEL_CORRUPT, "read checkpoint %s: it has no entry %s", path,

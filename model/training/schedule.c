@@ -115,3 +115,8 @@ void model_set_momentum(struct model *model, float momentum)
 {
     model->config.momentum = momentum;
 }
+
+float model_momentum(const struct model *model)
+{
+    return model->config.momentum;
+}

@@ -185,8 +185,17 @@ static struct model_state first_state(const struct model *model,
         state = (struct model_state){.present = true};
         memcpy(state.run, start->run, sizeof state.run);
     }
-    state.seed = model->config.seed;
-    state.batch_size = model->config.batch_size;
+    const struct model_config *config = &model->config;
+    state.seed = config->seed;
+    state.batch_size = config->batch_size;
+    state.has_settings = true;
+    state.weight_decay = config->weight_decay;
+    state.loss_scale = config->loss_scale;
+    state.dampening = config->dampening;
+    state.beta1 = config->beta1;
+    state.beta2 = config->beta2;
+    state.eps = config->eps;
+    state.use_nesterov = config->use_nesterov;
     state.data_crc32 = dataset->crc32;
     state.steps_per_epoch = dataset->count / state.batch_size;
     state.step = start->present ? steps_done(start, state.steps_per_epoch) : 0;

@@ -77,8 +77,9 @@ enum exit_code builtin_check(struct job *job)
                         "that framework's own script",
                         settings->device_target, settings->device_target);
     }
-    if (settings->ckpt_name[0] == '\0' || strchr(settings->ckpt_name, '/') ||
-        strlen(settings->ckpt_name) > PREFIX_MAX - 24) {
+    /* A hidden file is never looked at again. */
+    if (settings->ckpt_name[0] == '\0' || settings->ckpt_name[0] == '.' ||
+        strchr(settings->ckpt_name, '/') || strlen(settings->ckpt_name) > PREFIX_MAX - 24) {
         return app_fail(app, EXIT_USAGE, "--ckpt_name must be a plain file name prefix, not '%s'",
                         settings->ckpt_name);
     }

@@ -9,6 +9,7 @@
  * Only checkpoints of recorded runs count; candidate.h says which is the newest.
  */
 #include "runner/job/candidate.h"
+#include "runner/job/changes.h"
 #include "runner/job/rates.h"
 #include "runner/job/retraining.h"
 #include "runner/job/trainer.h"
@@ -28,44 +29,6 @@ static void prefix_of(const char *path, char *prefix, size_t size)
     if (dash) {
         *dash = '\0';
     }
-}
-
-/* Settings that would change what the rest of the training computes. */
-static enum exit_code check_changes(struct job *job, const struct model_state *state)
-{
-    const struct settings *settings = job->settings;
-    uint32_t data_crc32 = model_dataset_crc32(job->train_set);
-    char text[512] = "";
-    size_t used = 0;
-    if (state->batch_size != settings->batch_size) {
-        used += (size_t)snprintf(text + used, sizeof text - used,
-                                 " batch_size %u in the checkpoint, %llu now;", state->batch_size,
-                                 (unsigned long long)settings->batch_size);
-    }
-    if (state->seed != settings->seed) {
-        used += (size_t)snprintf(
-            text + used, sizeof text - used, " seed %llu in the checkpoint, %llu now;",
-            (unsigned long long)state->seed, (unsigned long long)settings->seed);
-    }
-    if (state->data_crc32 != data_crc32) {
-        used += (size_t)snprintf(text + used, sizeof text - used,
-                                 " data %08x in the checkpoint, %08x now;", state->data_crc32,
-                                 data_crc32);
-    }
-    if (strcmp(state->kernels, model_kernels(job->model)) != 0) {
-        snprintf(text + used, sizeof text - used, " kernels %s in the checkpoint, %s now;",
-                 state->kernels, model_kernels(job->model));
-    }
-    if (!text[0]) {
-        return EXIT_DONE;
-    }
-    if (settings->allow_change) {
-        log_warn(&job->app->log, "settings changed on resume:%s", text);
-        return EXIT_DONE;
-    }
-    return app_fail(job->app, EXIT_CONFIG,
-                    "settings differ from the checkpoint's:%s --allow_change goes on all the same",
-                    text);
 }
 
 /* The model, made anew where it has not so many classes; nothing was loaded into it yet. */
@@ -126,7 +89,7 @@ static enum exit_code continue_run(struct job *job, const struct candidate *cand
 {
     enum exit_code code = load(job, candidate->path);
     if (!code) {
-        code = check_changes(job, &candidate->state);
+        code = changes_check(job, &candidate->state);
     }
     if (code) {
         return code;
@@ -148,7 +111,7 @@ static enum exit_code extend_run(struct job *job, const struct candidate *candid
 {
     enum exit_code code = load(job, candidate->path);
     if (!code && candidate->state.present) {
-        code = check_changes(job, &candidate->state);
+        code = changes_check(job, &candidate->state);
     }
     if (!code) {
         code = run_begin(job);
