@@ -136,7 +136,8 @@ stopped() {
   cat log
   [ "$got" -eq "$code" ] && has "$regex" log && ! grep 'Sanitizer\|runtime error:' log
 }
-gone() { ! pgrep -f "sleep 98765.$1" >/dev/null; } # N: no process of the test's is left
+export unique=9$$ # seconds that nobody else sleeps
+gone() { ! pgrep -f "sleep $unique.$1" >/dev/null; } # N: no process of the test's is left
 wait_here='touch ready; while :; do sleep 0.05; done'
 check "TERM: 75" stopped TERM 75 'run the same command again' -- bash -c "$wait_here"
 check "INT: 75" stopped INT 75 'COMMAND gets SIGINT' -- bash -c "trap 'exit 0' INT; $wait_here"
@@ -155,11 +156,15 @@ expect 64 'signal.s name' run --preempt_signal=NOPE -- true
 check "a group at once" stopped TERM 75 '' --signal_scope=group -- \
   bash -c "trap 'wait; exit 0' TERM; bash -c \"trap 'echo group >group; exit 0' TERM; $wait_here\" & while :; do sleep 0.05; done"
 check "all were told" grep -q group group
+rm group
+check "one that does not pass it on: the group is told half-way, in time to save" stopped TERM 75 'ended with exit code 0' --grace=16 -- \
+  bash -c "trap : TERM; bash -c \"trap 'echo group >group; exit 0' TERM; $wait_here\" & while kill -0 \$!; do sleep 0.05; done; exit 0"
+check "it was told" grep -q group group
 check "other signals are passed on" stopped HUP 3 'exit code 3' -- bash -c "trap 'exit 3' HUP; $wait_here"
 check "--time_limit" stopped WINCH 82 'time_limit' --time_limit=1 -- bash -c "$wait_here"
-check "a wrapper's child does not stay" stopped TERM 75 '' -- sh -c 'touch ready; sleep 98765.1; true'
+check "a wrapper's child does not stay" stopped TERM 75 '' -- sh -c 'touch ready; sleep $unique.1; true'
 check "it is gone" gone 1
-expect 0 'left 2 processes at work' run -- sh -c 'sleep 98765.2 & setsid sleep 98765.2 & exit 0'
+expect 0 'left 2 processes at work' run -- sh -c 'sleep $unique.2 & setsid sleep $unique.2 & exit 0'
 check "left-overs are ended" gone 2
 twice() {
   local got=0 i
@@ -180,7 +185,7 @@ twice() {
 check "a second signal ends it at once" twice
 killed() { # KILL of the runner: the rerun ends what it left
   rm -f ready
-  "$jobferry" "${places[@]}" -- bash -c "trap '' TERM; touch ready; while :; do sleep 98765.3; done" >log 2>&1 &
+  "$jobferry" "${places[@]}" -- bash -c "trap '' TERM; touch ready; while :; do sleep $unique.3; done" >log 2>&1 &
   local job=$! i
   for ((i = 0; i < 600; i++)); do
     [ -e ready ] && break

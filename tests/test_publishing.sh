@@ -108,6 +108,15 @@ expect 0 '' job shards 'for s in 1 2 3 4; do cat "$A" >"step500-shard$s.safetens
   --group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)'
 check "four shards, one manifest" bash -c '[ $(ls shards/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]'
 check "with the step of the pattern" grep -q '"step": 500' shards/report.json
+# A unit of which files are missing, or one is cut, when its writer is killed, is none.
+by_step=(--group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)')
+expect 137 'step2 is not published: it has 1 of 2 files' job short 'for f in 1-a 1-b; do cp "$A" x.tmp; mv x.tmp step$f.safetensors; done
+  for i in $(seq 600); do [ -e ../out/.jobferry/latest.json ] && break; sleep 0.05; done; cp "$A" x.tmp; mv x.tmp step2-a.safetensors; kill -9 $$' "${by_step[@]}"
+check "what came of it is not in the store" unpublished short step2-a.safetensors
+check "the whole one before is" verifies short
+expect 137 'is not published' job torn 'cp "$A" x.tmp; mv x.tmp step1-a.safetensors; head -c 3000 "$B" >step1-b.safetensors; kill -9 $$' "${by_step[@]}"
+check "nor one with a cut file" unpublished torn step1-a.safetensors
+check "nothing points at it" absent torn/out/.jobferry/latest.json
 expect 64 'step_pattern' job bad1 true --step_pattern='[0-9]+'
 expect 64 'group_by' job bad2 true --group_by='('
 expect 64 'checkpoint_glob' job bad3 true --checkpoint_glob='[a'
@@ -124,6 +133,14 @@ expect 0 'goes on from .*m-1_2' job stray 'exit 0'
 check "nor by the next attempt" unpublished stray other-9_9.safetensors
 check "what a dead runner had not sent is" published stray m-1_2.safetensors "$B"
 check "and pointed at" bash -c "grep -q '1_2' \"stray/out/\$(sed -n 's/.*\"manifest\": \"\\(.*\\)\",\$/\\1/p' stray/out/.jobferry/latest.json)\""
+
+# What the pointer names is damaged in the store, and the folder is gone: the one before serves.
+expect 3 '' job harmed 'for i in 1 2; do echo version $i >x.tmp; mv x.tmp m-1_$i.pt; sleep 0.7; done; exit 3'
+check "two are out" bash -c '[ $(ls harmed/out/.jobferry/manifest/*/ | wc -l) -eq 2 ]'
+echo VERSION 2 >harmed/out/ckpt/m-1_2.pt
+rm -rf harmed/ckpt harmed/.jobferry
+expect 0 'ckpt/m-1_2.pt in the store is not what its manifest names' job harmed 'cp "$JOBFERRY_RESUME_CKPT" ../from'
+check "it went on from the one before" grep -qx 'version 1' harmed/from
 
 # Two jobs on one train_url: the second waits, then leaves; told to, it takes over.
 mkdir two
