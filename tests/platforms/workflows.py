@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Runs what docker/'s files say, as their YAML has it, without the platforms they are for.
 
-    tests/with_minio.sh tests/platforms/workflows.py JOBFERRY
+    tests/with_minio.sh tests/platforms/workflows.py JOBFERRY [ci]
 
 github/ and gitlab/retrain.yml: each step's lines, three times: the second ends early
 (--if_changed), the third meets other, poorer data and must not promote what it learns from them.
-By hand: it needs python3-yaml.
+With `ci` also .github/workflows: actionlint reads them, and their steps run in a clone, docker and gh
+being programs that write down what they are asked; the job "tests" is ./tests/run.sh, which has its own day.
+By hand: it needs python3-yaml, git, and Go for actionlint.
 """
 import glob
 import os
@@ -17,7 +19,8 @@ import tempfile
 
 import yaml
 
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docker")
+ROOT_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+HERE = os.path.join(ROOT_FOLDER, "docker")
 JOBFERRY = os.path.abspath(sys.argv[1])
 ENDPOINT = os.environ["MINIO_ENDPOINT"]
 ROOT = {"AWS_ACCESS_KEY_ID": os.environ["MINIO_ROOT_USER"],
@@ -34,10 +37,10 @@ def check(text, good, detail=""):
         print("\n".join("    " + line for line in detail.splitlines()[-15:]))
 
 
-def run(words, environment, folder):
+def run(words, environment, folder, seconds=300):
     """Runs words with nothing but this environment, and a PATH; gives code and output."""
     bare = {"PATH": os.path.dirname(JOBFERRY) + ":" + os.environ["PATH"], "HOME": work}
-    done = subprocess.run(words, env={**bare, **environment}, cwd=folder, text=True, timeout=300,
+    done = subprocess.run(words, env={**bare, **environment}, cwd=folder, text=True, timeout=seconds,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout
 
@@ -83,6 +86,68 @@ def gitlab(folder, environment):
     return code, output
 
 
+STUB = """#!/bin/sh
+echo "${0##*/} $*" >>"$CALLS"
+case "$1 $2" in
+  "image inspect") echo 70000000 ;;
+  "build -f") mkdir -p dist jobferry-0/bin && echo 'echo jobferry' >jobferry-0/bin/jobferry &&
+    chmod +x jobferry-0/bin/jobferry && tar -czf dist/jobferry-0.tar.gz jobferry-0 ;;
+esac
+"""
+
+
+def lint():
+    tools = os.path.join(ROOT_FOLDER, "build", "tools")
+    program = shutil.which("actionlint") or os.path.join(tools, "actionlint")
+    if not os.path.exists(program):
+        print("installing: actionlint into build/tools", flush=True)
+        subprocess.run(["go", "install", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"], check=True, cwd="/",
+                       env={**os.environ, "GOBIN": os.path.realpath(tools)})
+    files = [*glob.glob(f"{ROOT_FOLDER}/.github/workflows/*.yml"), os.path.join(HERE, "github", "retrain.yml")]
+    done = subprocess.run([program, *files], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    check("actionlint has nothing to say", done.returncode == 0, done.stdout)
+
+
+def ci():
+    """Each step of ci.yml and release.yml that is a command, for the first entry of each matrix."""
+    clone, stubs, calls = f"{work}/clone", f"{work}/stubs", f"{work}/calls"
+    subprocess.run(["git", "clone", "-q", ROOT_FOLDER, clone], check=True)
+    os.mkdir(stubs)
+    for name in ("docker", "gh"):
+        with open(f"{stubs}/{name}", "w", encoding="ascii") as file:
+            file.write(STUB)
+        os.chmod(f"{stubs}/{name}", 0o755)
+    known = {"github.actor": "somebody", "secrets.GITHUB_TOKEN": "a-token", "github.ref": "refs/tags/v1.2.3",
+             "matrix.os": "ubuntu-24.04", "matrix.arch": "amd64"}
+    environment = {"GITHUB_REPOSITORY": "Someone/Jobferry", "GITHUB_REF_NAME": "v1.2.3", "GITHUB_SHA": "0" * 40,
+                   "RUNNER_TEMP": f"{work}/temp", "CALLS": calls, "PATH": stubs + ":" + os.environ["PATH"]}
+    os.mkdir(f"{work}/temp")
+    for name in ("ci", "release"):
+        with open(f"{clone}/.github/workflows/{name}.yml", encoding="utf-8") as file:
+            jobs = yaml.safe_load(file)["jobs"]
+        for job, body in jobs.items():
+            if job == "tests":
+                check("ci: the job tests is .ci/run", os.access(f"{clone}/.ci/run", os.X_OK) and
+                      body["steps"][-1]["run"] == "./.ci/run")
+                continue
+            for step in body["steps"]:
+                if "run" in step:
+                    text = re.sub(r"\$\{\{ *([\w.]+) *\}\}", lambda found: known[found[1]], step["run"])
+                    # what has no shell of its own named runs as the runner has it: bash -e
+                    code, output = run(["bash", "-e", "-c", text], environment, clone, 1500)
+                    check(f"{name}: {job}: {text.splitlines()[0][:70]}", code == 0, output)
+    with open(calls, encoding="utf-8") as file:
+        asked = file.read()
+    for want in ("docker push ghcr.io/someone/jobferry:jobferry-v1.2.3-amd64", "gh release create v1.2.3 dist/SHA256SUMS dist/",
+                 "docker push ghcr.io/someone/jobferry:modelarts-v1.2.3-amd64", "--build-arg VERSION=1.2.3",
+                 "create -t ghcr.io/someone/jobferry:latest -t ghcr.io/someone/jobferry:v1.2.3 "
+                 "ghcr.io/someone/jobferry:jobferry-v1.2.3-amd64 ghcr.io/someone/jobferry:jobferry-v1.2.3-arm64",
+                 "create -t ghcr.io/someone/jobferry:modelarts ghcr.io/someone/jobferry:modelarts-v1.2.3-amd64 "):
+        check(f"asked for: {want}", want in asked, asked)
+    check("release: the package is named by its version and machine",
+          glob.glob(f"{clone}/build/release/jobferry_*_*.deb") != [])
+
+
 def retrain(name, steps):
     train_url, data_url = f"s3://nightly/{name}", f"s3://nightly/data-{name}"
     environment = {**ROOT, "DATA_URL": data_url, "TRAIN_URL": train_url}
@@ -117,6 +182,9 @@ def retrain(name, steps):
 try:
     retrain("github", github)
     retrain("gitlab", gitlab)
+    if "ci" in sys.argv[2:]:
+        lint()
+        ci()
 finally:
     shutil.rmtree(work)
 sys.exit(1 if failures else 0)
