@@ -65,6 +65,7 @@ done <<'END'
 --work_dir=|--work_dir takes a folder's name; it is empty
 --data_dir=|--data_dir takes a folder's name; it is empty
 --ckpt_dir=|--ckpt_dir takes a folder's name; it is empty
+--output_dir=|--output_dir takes a folder's name; it is empty
 --summary_dir=|--summary_dir takes a folder's name; it is empty
 --batch_size=0|--batch_size takes a whole number from 1 to 65536, not '0'
 --batch_size=65537|--batch_size takes a whole number from 1 to 65536, not '65537'
