@@ -10,6 +10,7 @@ cd "$scratch" || exit 1
 export KEY=$MINIO_ROOT_USER SECRET=$MINIO_ROOT_PASSWORD ENDPOINT=$MINIO_ENDPOINT
 export AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET AWS_ENDPOINT_URL_S3=$ENDPOINT
 unset DESTDIR
+export CMAKE_GENERATOR=Ninja # which the build needs anyway; a bare machine has no make
 flags=()
 [ -z "$sanitizers" ] || flags=("-fsanitize=$sanitizers")
 
