@@ -97,8 +97,9 @@ trouble() { # FAULT WORDS OPTIONS…
   expect 0 'verified by jobferry' "$jobferry" ckpt verify "$last"
   check "every checkpoint is whole" "$jobferry" ckpt verify "$ckpt"/lenet-*_*"$suffix"
   check "none is newer than the one that is named" test "$(find "$ckpt" -name "lenet-*$suffix" -newer "$last" | wc -l)" -eq 0
-  # What was being written when the folder went can be removed no more; the next start does it.
-  [ "$fault" = removed ] || [ "$fault" = denied ] || check "nothing temporary is left" nothing_temporary "$ckpt"
+  # What was being written when the folder went, or nothing in it could be changed any more, cannot be
+  # removed then; the next start does it.
+  [ "$fault" != full ] || check "nothing temporary is left" nothing_temporary "$ckpt"
   # It goes on: to the end of the epoch after the one that was saved.
   local name=${last##*/lenet-}
   local epochs=$((${name%%_*} + 1)) step=${name#*_}
