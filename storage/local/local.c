@@ -218,6 +218,12 @@ static enum storage_code local_make_bucket(struct storage *store, const char *ke
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+static void upload_free(struct local_upload *upload)
+{
+    pthread_mutex_destroy(&upload->writing);
+    free(upload);
+}
+
 static enum storage_code local_upload_begin(struct upload **result, struct storage *store,
                                             const char *key, const struct upload_plan *plan,
                                             struct storage_error *err)
@@ -297,7 +303,7 @@ static enum storage_code local_upload_complete(struct upload *base, uint64_t siz
         *verified = STORAGE_VERIFIED_SIZE;
     }
     files_draft_discard(&upload->draft);
-    free(upload);
+    upload_free(upload);
     return code;
 }
 
@@ -322,7 +328,7 @@ static void local_upload_complete_many(struct upload *const *uploads, const uint
     for (size_t i = 0; i < count; i++) {
         codes[i] = items[i].code;
         errs[i] = items[i].err;
-        free(uploads[i]);
+        upload_free((struct local_upload *)uploads[i]);
     }
     free(items);
 }
@@ -331,7 +337,7 @@ static void local_upload_abort(struct upload *base)
 {
     struct local_upload *upload = (struct local_upload *)base;
     files_draft_discard(&upload->draft);
-    free(upload);
+    upload_free(upload);
 }
 
 /* ---- going on later ------------------------------------------------------------------------- */
@@ -376,7 +382,7 @@ static void local_upload_suspend(struct upload *base)
 {
     struct local_upload *upload = (struct local_upload *)base;
     files_draft_suspend(&upload->draft);
-    free(upload);
+    upload_free(upload);
 }
 
 /* ---- listing -------------------------------------------------------------------------------- */
