@@ -61,7 +61,7 @@ train_until() { # FAULT, a function that is tried until it succeeds
 
 removed() { mv "$ckpt" "$ckpt.away"; }
 removed_undo() { mv "$ckpt.away" "$ckpt"; }
-deleted() { rm -rf "$ckpt" && ! test -e "$ckpt"; } # a save may have come between
+deleted() { mv "$ckpt" "$ckpt.gone" && rm -rf "$ckpt.gone"; } # all of it at once, as a save sees it
 deleted_undo() { mkdir "$ckpt"; }
 denied() { chmod 555 "$ckpt"; }
 denied_undo() { chmod 755 "$ckpt"; }
@@ -111,15 +111,20 @@ trouble() { # FAULT WORDS OPTIONS…
   rm -rf easy
 }
 
-ckpt=$scratch/ckpt
-for fault in removed:'No such file or directory' denied:'Permission denied'; do
+# The same in each way of saving.
+troubles() { # FAULT WORDS
+  local how format
   for how in '' --async_save; do
     for format in '' --format=safetensors; do
       # shellcheck disable=SC2086 # either is a word or none
-      trouble "${fault%%:*}" "${fault#*:}" $how $format
+      trouble "$1" "$2" $how $format
     done
   done
-done
+}
+
+ckpt=$scratch/ckpt
+troubles removed 'No such file or directory'
+troubles denied 'Permission denied'
 
 # Removed for good: there is nothing to go on from, and that is said; the next run starts afresh.
 options=()
@@ -148,14 +153,8 @@ fi
 ckpt=$disk/ckpt
 for user in root 1000; do
   [ $user = root ] && as_user=() || as_user=(setpriv --reuid=1000 --regid=1000 --clear-groups --)
-  for fault in read_only:'Read-only file system' full:'No space left on device'; do
-    for how in '' --async_save; do
-      for format in '' --format=safetensors; do
-        # shellcheck disable=SC2086 # either is a word or none
-        trouble "${fault%%:*}" "${fault#*:}" $how $format
-      done
-    done
-  done
+  troubles read_only 'Read-only file system'
+  troubles full 'No space left on device'
 done
 # What an error is to leave behind does not fit either: said, beside the error itself.
 as_user=()
