@@ -130,8 +130,8 @@ static void histograms_pass_over_what_is_not_finite(void **state)
     const float values[] = {0.0f, NAN, INFINITY, -1.0f, 1.0f, 1e30f, -1e30f, 1e-20f};
     struct event_file *file = NULL;
     assert_int_equal(event_file_new(&file, folder, NULL), MODEL_OK);
-    assert_int_equal(event_file_histogram(file, "h", 1, values, 8, NULL), MODEL_OK);
-    assert_int_equal(event_file_histogram(file, "h", 2, values + 1, 2, NULL), MODEL_OK);
+    assert_int_equal(event_file_histogram(file, "histogram", 1, values, 8, NULL), MODEL_OK);
+    assert_int_equal(event_file_histogram(file, "histogram", 2, values + 1, 2, NULL), MODEL_OK);
     event_file_free(file);
     size_t size = 0;
     uint8_t *data = read_events(&size);
@@ -143,7 +143,7 @@ static void histograms_pass_over_what_is_not_finite(void **state)
     text[18] = 25;
     memcpy(text + 19, &wanted[2], 8);
     assert_non_null(memmem(data, size, text, sizeof text));
-    assert_int_equal(count_records(data, size, "h"), 2);
+    assert_int_equal(count_records(data, size, "histogram"), 2);
     free(data);
 }
 
