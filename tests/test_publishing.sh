@@ -25,12 +25,19 @@ tensor 5000 a >a.safetensors
 tensor 5000 b >b.safetensors
 export A=$scratch/a.safetensors B=$scratch/b.safetensors
 
-# Runs a bash script as COMMAND in a fresh job NAME; it stands in the checkpoint folder.
+# For COMMANDs: what shall have happened is waited for, 2 minutes at most; no sleep decides.
+cat >waits.sh <<'EOF'
+until_true() { for _ in $(seq 2400); do "$@" 2>/dev/null && return; sleep 0.05; done; }
+confirmed() { [ "$(grep -c '"event":"checkpoint".*"state":"confirmed"' ../events)" -ge "$1" ]; }
+sent() { until_true confirmed "$1"; } # N: so many checkpoints of this attempt are in the store
+EOF
+# Runs a bash script as COMMAND in a job NAME; it stands in the checkpoint folder.
 job() { # NAME SCRIPT OPTIONS…
   local name=$1 script=$2
   mkdir -p "$name"
-  (cd "$name" && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/$name/out" "${@:3}" \
-    -- bash -c "cd \"\$JOBFERRY_CKPT_DIR\" && $script")
+  rm -f "$name/events"
+  (cd "$name" && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/$name/out" --events=events "${@:3}" \
+    -- bash -c "cd \"\$JOBFERRY_CKPT_DIR\" && . '$scratch/waits.sh' && $script")
 }
 # Every manifest's files are in the store with their sizes and sums, and the pointer names one.
 verifies() { # NAME
@@ -46,10 +53,10 @@ verifies() { # NAME
     done < <(sed -n 's/^ *"key": "\(.*\)",$/\1/;T;h;n;s/^ *"size": \(.*\),$/\1/p;n;s/^ *"crc32": "\(.*\)",$/\1/p;g;p' "$manifest")
   done
 }
-# The report tells name, state and evidence of a unit.
+# The report tells name, state and evidence (a pattern) of a unit.
 told() { # NAME UNIT STATE EVIDENCE
   tr -d '\n' <"$1/report.json" | sed 's/}/}\n/g' |
-    grep -F "\"name\": \"$2\"" | grep -F "\"state\": \"$3\"" | grep -F "\"evidence\": \"$4\""
+    grep -F "\"name\": \"$2\"" | grep -F "\"state\": \"$3\"" | grep -E "\"evidence\": \"($4)\""
 }
 published() { cmp "$1/out/ckpt/$2" "$3"; } # NAME FILE CONTENT
 unpublished() { absent "$1/out/ckpt/$2"; }
@@ -57,46 +64,47 @@ unpublished() { absent "$1/out/ckpt/$2"; }
 for watch in auto poll; do
   w=--watch=$watch
   renamed=rename
-  [ "$watch" = poll ] && renamed='writer ended' # nobody saw it
+  [ "$watch" = poll ] && renamed='writer ended|quiet' # nobody saw it
   n() { echo "$1-$watch"; }
 
-  expect 0 '' job "$(n rename)" 'echo what >x.tmp && mv x.tmp m-1_5.ckpt && chmod 400 m-1_5.ckpt && sleep 0.3' $w
+  expect 0 '' job "$(n rename)" 'echo what >x.tmp && mv x.tmp m-1_5.ckpt && chmod 400 m-1_5.ckpt' $w
   check "$watch: a renamed file goes out" told "$(n rename)" m-1_5.ckpt confirmed "$renamed"
   check "$watch: and verifies" verifies "$(n rename)"
 
   expect 0 '' job "$(n quiet)" 'echo half >m-1_5.ckpt && sleep 0.3 && echo half >>m-1_5.ckpt' $w
   check "$watch: an appended file goes out whole" published "$(n quiet)" m-1_5.ckpt <(printf 'half\nhalf\n')
-  check "$watch: told why" told "$(n quiet)" m-1_5.ckpt confirmed 'writer ended'
+  check "$watch: told why" told "$(n quiet)" m-1_5.ckpt confirmed 'writer ended|quiet'
 
-  expect 0 '' job "$(n format)" 'cat "$A" >m-1_5.safetensors && sleep 0.3 && cat "$A" >m-1_6.safetensors' $w
+  expect 0 '' job "$(n format)" 'cat "$A" >m-1_5.safetensors && sent 1 && cat "$A" >m-1_6.safetensors' $w
   check "$watch: a format that tells its end is enough" told "$(n format)" m-1_6.safetensors confirmed format
   check "$watch: the later step is pointed at" grep -q '"manifest".*1-2.json' "$(n format)/out/.jobferry/latest.json"
 
-  expect 137 '' job "$(n killed)" 'cat "$A" >m-1_5.safetensors; sleep 0.5; head -c 3000 "$B" >m-1_6.safetensors; echo x >m-1_7.pt; kill -9 $$' $w
+  expect 137 '' job "$(n killed)" 'cat "$A" >m-1_5.safetensors; sent 1; head -c 3000 "$B" >m-1_6.safetensors; echo x >m-1_7.pt; kill -9 $$' $w
   check "$watch: what a killed writer left half is not published" unpublished "$(n killed)" m-1_6.safetensors
   check "$watch: nor what nothing proves" unpublished "$(n killed)" m-1_7.pt
   check "$watch: what was whole is" published "$(n killed)" m-1_5.safetensors "$A"
   check "$watch: the pointer verifies" verifies "$(n killed)"
 
   # Truncated in place and written again, under one name: each version has a key of its own.
-  expect 0 '' job "$(n last)" 'cat "$A" >last.safetensors; sleep 1.5; cat "$B" >last.safetensors; sleep 1.5; cat "$A" >last.safetensors' $w
+  expect 0 '' job "$(n last)" 'cat "$A" >last.safetensors; sent 1; cat "$B" >last.safetensors; sent 2; cat "$A" >last.safetensors' $w
   check "$watch: a name written again ends as it was last" published "$(n last)" last.safetensors "$A"
   check "$watch: the pointer verifies" verifies "$(n last)"
   check "$watch: from a key of its own" bash -c "find '$(n last)/out/.jobferry/data' -name last.safetensors | grep -q ."
 
   # Only one file is kept, and it is removed before the next is written.
-  expect 0 '' job "$(n keep1)" 'for i in 1 2 3; do rm -f *.safetensors; cat "$A" >m-1_$i.safetensors; sleep 0.7; done; rm -f m-1_3.safetensors' $w
+  expect 0 '' job "$(n keep1)" 'for i in 1 2 3; do rm -f *.safetensors; cat "$A" >m-1_$i.safetensors; sent $i; done; rm -f m-1_3.safetensors' $w
   check "$watch: what the trainer removed stays in the store" published "$(n keep1)" m-1_2.safetensors "$A"
   check "$watch: the pointer verifies" verifies "$(n keep1)"
 
-  # Nested folders made fast, names with spaces and UTF-8; a folder is one unit.
-  expect 0 '' job "$(n nested)" 'mkdir -p "a b/ü/c" && cat "$A" >"a b/ü/c/x y.safetensors" && cat "$B" >"a b/ü/c/é.safetensors"' $w
+  # Nested folders made fast, names with spaces and UTF-8; a folder is one unit: its files are open
+  # together, so that no time between them decides.
+  expect 0 '' job "$(n nested)" 'mkdir -p "a b/ü/c" && exec 3>"a b/ü/c/x y.safetensors" 4>"a b/ü/c/é.safetensors" && cat "$A" >&3 && cat "$B" >&4' $w
   check "$watch: nested, with spaces and UTF-8" published "$(n nested)" 'a b/ü/c/é.safetensors' "$B"
   check "$watch: a folder is one unit" bash -c "[ \$(ls '$(n nested)'/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]"
   check "$watch: the pointer verifies" verifies "$(n nested)"
 
-  # The graph's file belongs to every checkpoint of its prefix.
-  expect 0 '' job "$(n graph)" 'printf "\012\001x" >g-graph.meta; sleep 0.1; cat "$A" >g-1_1.safetensors; cat "$A" >h-1_1.safetensors' $w
+  # The graph's file belongs to every checkpoint of its prefix, also to one that is complete sooner.
+  expect 0 '' job "$(n graph)" 'printf "\012\001x" >g-graph.meta; cat "$A" >g-1_1.safetensors; cat "$A" >h-1_1.safetensors; sent 2' $w
   check "$watch: the graph is in its unit" bash -c "grep -l g-graph.meta '$(n graph)'/out/.jobferry/manifest/*/*.json | wc -l | grep -qx 1"
 
   expect 0 '' job "$(n ignored)" 'for f in .hidden.ckpt x.tmp y.part z.sagemaker-uploading note.txt; do echo x >$f; done' $w
@@ -104,17 +112,18 @@ for watch in auto poll; do
 done
 
 # Groups and steps by pattern: four shards are one unit, the step is the folder's number.
-expect 0 '' job shards 'for s in 1 2 3 4; do cat "$A" >"step500-shard$s.safetensors"; done' \
+expect 0 '' job shards 'exec 3>step500-shard1.safetensors 4>step500-shard2.safetensors 5>step500-shard3.safetensors 6>step500-shard4.safetensors
+  for s in 3 4 5 6; do cat "$A" >&$s; done' \
   --group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)'
 check "four shards, one manifest" bash -c '[ $(ls shards/out/.jobferry/manifest/*/ | wc -l) -eq 1 ]'
 check "with the step of the pattern" grep -q '"step": 500' shards/report.json
 # A unit of which files are missing, or one is cut, when its writer is killed, is none.
 by_step=(--group_by='^(step[0-9]+)-' --step_pattern='^step([0-9]+)')
 expect 137 'step2 is not published: it has 1 of 2 files' job short 'for f in 1-a 1-b; do cp "$A" x.tmp; mv x.tmp step$f.safetensors; done
-  for i in $(seq 600); do [ -e ../out/.jobferry/latest.json ] && break; sleep 0.05; done; cp "$A" x.tmp; mv x.tmp step2-a.safetensors; kill -9 $$' "${by_step[@]}"
+  until_true grep -rq step1-b ../out/.jobferry/manifest; cp "$A" x.tmp; mv x.tmp step2-a.safetensors; kill -9 $$' "${by_step[@]}"
 check "what came of it is not in the store" unpublished short step2-a.safetensors
 check "the whole one before is" verifies short
-expect 137 'is not published' job torn 'cp "$A" x.tmp; mv x.tmp step1-a.safetensors; head -c 3000 "$B" >step1-b.safetensors; kill -9 $$' "${by_step[@]}"
+expect 137 'is not published' job torn 'exec 3>step1-b.safetensors; cp "$A" x.tmp; mv x.tmp step1-a.safetensors; head -c 3000 "$B" >&3; kill -9 $$' "${by_step[@]}"
 check "nor one with a cut file" unpublished torn step1-a.safetensors
 check "nothing points at it" absent torn/out/.jobferry/latest.json
 expect 64 'step_pattern' job bad1 true --step_pattern='[0-9]+'
@@ -135,7 +144,7 @@ check "what a dead runner had not sent is" published stray m-1_2.safetensors "$B
 check "and pointed at" bash -c "grep -q '1_2' \"stray/out/\$(sed -n 's/.*\"manifest\": \"\\(.*\\)\",\$/\\1/p' stray/out/.jobferry/latest.json)\""
 
 # What the pointer names is damaged in the store, and the folder is gone: the one before serves.
-expect 3 '' job harmed 'for i in 1 2; do echo version $i >x.tmp; mv x.tmp m-1_$i.pt; sleep 0.7; done; exit 3'
+expect 3 '' job harmed 'for i in 1 2; do echo version $i >x.tmp; mv x.tmp m-1_$i.pt; sent $i; done; exit 3'
 check "two are out" bash -c '[ $(ls harmed/out/.jobferry/manifest/*/ | wc -l) -eq 2 ]'
 echo VERSION 2 >harmed/out/ckpt/m-1_2.pt
 rm -rf harmed/ckpt harmed/.jobferry
@@ -144,7 +153,7 @@ check "it went on from the one before" grep -qx 'version 1' harmed/from
 
 # Two jobs on one train_url: the second waits, then leaves; told to, it takes over.
 mkdir two
-(cd two && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/two/out" -- bash -c 'touch ../started; sleep 60') >two/first.log 2>&1 &
+(cd two && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/two/out" -- bash -c 'touch ../started; exec sleep 600') >two/first.log 2>&1 &
 first=$!
 for _ in $(seq 1 600); do [ -e started ] && break; sleep 0.05; done
 mkdir second
@@ -167,7 +176,7 @@ check "no lock is left" absent two/out/.jobferry/lock.json
 
 # kill -9 of the runner: the same host goes on at once.
 mkdir dead
-(cd dead && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/dead/out" -- bash -c 'touch ../deadstarted; exec sleep 60') >dead/first.log 2>&1 &
+(cd dead && exec "$jobferry" --data_url="$scratch/data" --train_url="$scratch/dead/out" -- bash -c 'touch ../deadstarted; exec sleep 600') >dead/first.log 2>&1 &
 first=$!
 for _ in $(seq 1 600); do [ -e deadstarted ] && break; sleep 0.05; done
 kill -9 "$first"
@@ -176,7 +185,7 @@ check "a lock is left" test -s dead/out/.jobferry/lock.json
 expect 0 '' job dead true --lock_wait=0
 
 # The end of the time for DRAIN when all is confirmed: the store is opened anew for FINALIZE.
-expect 0 '' job late 'echo 1 >x.tmp && mv x.tmp m-1_1.pt && for i in $(seq 600); do [ -s ../out/.jobferry/latest.json ] && break; sleep 0.05; done' --drain_timeout=0
+expect 0 '' job late 'echo 1 >x.tmp && mv x.tmp m-1_1.pt && sent 1' --drain_timeout=0
 check "the run is marked finished" grep -q '"finished": true' late/out/.jobferry/latest.json
 check "and its report is there" grep -q '"code": 0' late/out/report.json
 # Two signals in DRAIN, which lasts while somebody else writes a file that is then taken away.
@@ -220,13 +229,13 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
   done
 fi
 # Ten thousand tiny files: all are seen, of those that wait the newest go out.
-expect 0 'not published: newer ones went first' job many 'for i in {1..10000}; do echo $i >m-1_$i.tmp; mv m-1_$i.tmp m-1_$i.pt; done'
+expect 0 'not published: newer ones went first' job many 'mkdir .many && for i in {1..10000}; do echo $i >.many/m-1_$i.pt; done; mv .many/* .'
 check "the last is published" test "$(cat many/out/ckpt/m-1_10000.pt)" = 10000
 check "and the pointer verifies" verifies many
 
 # The next start finds the last one's checkpoints in its folder, and in the store: nothing is to be
 # sent, which is no trouble.
-twice='cat "$A" >m-1_$JOBFERRY_ATTEMPT.safetensors; sleep 0.6; [ $JOBFERRY_ATTEMPT -gt 1 ] || kill -9 $$'
+twice='cat "$A" >m-1_$JOBFERRY_ATTEMPT.safetensors; sent 1; [ $JOBFERRY_ATTEMPT -gt 1 ] || kill -9 $$'
 expect 137 '' job twice "$twice"
 expect 0 'attempt 2, goes on from .*m-1_1' job twice "$twice"
 check "not a word of what is there already" bash -c "! grep -q 'is not in the store' '$output'"
@@ -235,7 +244,7 @@ check "in the one manifest it had" test "$(find twice/out/.jobferry/manifest -na
 check "both verify" verifies twice
 
 # Retention in the store: nothing without a rule; with one, the newest and what is pointed at.
-four='for i in 1 2 3 4; do cat "$A" >m-1_$i.safetensors; sleep 0.6; done'
+four='for i in 1 2 3 4; do cat "$A" >m-1_$i.safetensors; sent $i; done'
 expect 64 'keep_remote' job badrule "$four" --keep_remote=newest:2
 expect 0 '' job all "$four"
 check "all are kept" bash -c '[ $(ls all/out/ckpt | wc -l) -eq 4 ]'
@@ -255,8 +264,8 @@ expect 0 'best:acc cannot rank this run.s checkpoints.*metrics.jsonl' job unrank
 check "told once" test "$(grep -c 'cannot rank' "$output")" -eq 1
 check "what nothing ranks stays" bash -c '[ $(ls unranked/out/ckpt | wc -l) -eq 4 ]'
 best='tell() { echo "{\"checkpoint\": \"m-1_$1.safetensors\", \"acc\": 0.$2}" >>"$JOBFERRY_OUTPUT_DIR/metrics.jsonl"; }
-  tell 1 5; cat "$A" >m-1_1.safetensors; sleep 0.6; cat "$A" >m-1_2.safetensors; sleep 0.6; tell 2 875
-  cat "$A" >m-1_3.safetensors; sleep 0.6; tell 3 7; cat "$A" >m-1_4.safetensors; sleep 0.6; tell 4 625'
+  tell 1 5; cat "$A" >m-1_1.safetensors; sent 1; cat "$A" >m-1_2.safetensors; sent 2; tell 2 875
+  cat "$A" >m-1_3.safetensors; sent 3; tell 3 7; cat "$A" >m-1_4.safetensors; sent 4; tell 4 625'
 expect 0 '' job ranked "$best" --keep_remote=latest:1,best:acc:1
 check "the best and the newest stay" bash -c '[ "$(ls ranked/out/ckpt | tr "\n" " ")" = "m-1_2.safetensors m-1_4.safetensors " ]'
 check "their manifests have the metric, also one that came late" bash -c '[ "$(cat ranked/out/.jobferry/manifest/*/*.json | grep -cE "\"acc\": 0\.(875|625)")" -eq 2 ]'

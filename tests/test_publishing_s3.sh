@@ -28,7 +28,8 @@ job() { # NAME SCRIPT OPTIONS…
 cat_of() { "$jobferry" cat "s3://pub/$1" 2>/dev/null; }
 
 # A name written again: the newest is at ckpt/ for people, the pointer's bytes have a key of their own.
-expect 0 '' job last 'for i in 1 2 3; do echo "version $i" >last.tmp; mv last.tmp last.pt; sleep 0.7; done'
+expect 0 '' job last 'for i in 1 2 3; do echo "version $i" >last.tmp; mv last.tmp last.pt
+  for _ in $(seq 2400); do [ "$(grep -c "\"state\":\"confirmed\"" ../events)" -ge $i ] && break; sleep 0.05; done; done' --events=events
 check "ckpt/ has the newest" test "$(cat_of last/ckpt/last.pt)" = 'version 3'
 manifest=$(cat_of last/.jobferry/latest.json | sed -n 's/.*"manifest": "\(.*\)",$/\1/p')
 key=$(cat_of "last/$manifest" | sed -n 's/.*"key": "\(.*\)",$/\1/p')
@@ -49,7 +50,7 @@ two() { # NAME OPTIONS…
   mkdir -p "$name.1" "$name.2"
   rm -f started
   (cd "$name.1" && exec "$jobferry" --data_url="$scratch/data" --train_url="s3://pub/$name" "${@:2}" \
-    -- bash -c 'touch ../started; sleep 100') >"$name.log" 2>&1 &
+    -- bash -c 'touch ../started; exec sleep 600') >"$name.log" 2>&1 &
   first=$!
   for _ in $(seq 1 600); do [ -e started ] && break; sleep 0.05; done
   second() {

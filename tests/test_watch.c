@@ -285,6 +285,24 @@ static void a_renamed_file_is_complete(void **state)
     both_ways(rename_writer, LONG_S);
 }
 
+/* The end is known before the watch has come to the rename. */
+static void a_rename_just_before_a_death_is_known(void **state)
+{
+    (void)state;
+    struct scene scene;
+    start(&scene, false, LONG_S);
+    expect_none(&scene);
+    scratch_write(scene.folder, "a.tmp", "what is this", 12);
+    rename(scratch_path(scene.folder, "a.tmp"), scratch_path(scene.folder, "a-1_5.ckpt"));
+    watch_writer(scene.watch, WATCH_WRITER_DIED);
+    watch_look(scene.watch); /* as at the end: it sees the name, and not how it came */
+    struct watch_file file;
+    assert_true(watch_take(scene.watch, &file));
+    assert_string_equal(watch_reason_text(file.reason), "rename");
+    close(file.fd);
+    stop(&scene);
+}
+
 static void append_writer(struct scene *scene)
 {
     int fd = create(scene, "a.pt");
@@ -453,9 +471,10 @@ static void a_file_given_away_outlives_its_name(void **state)
     both_ways(deleting_writer, LONG_S);
 }
 
-static bool count_one(void *context, const char *name)
+static bool count_one(void *context, const char *name, bool is_refused)
 {
     (void)name;
+    (void)is_refused;
     (*(size_t *)context)++;
     return true;
 }
@@ -543,6 +562,7 @@ int main(void)
         cmocka_unit_test(our_checkpoint_is_whole_only_to_its_last_byte),
         cmocka_unit_test(who_writes_is_known),
         cmocka_unit_test(a_renamed_file_is_complete),
+        cmocka_unit_test(a_rename_just_before_a_death_is_known),
         cmocka_unit_test(a_closed_file_may_be_appended_to),
         cmocka_unit_test(a_file_left_alone_is_complete),
         cmocka_unit_test(a_format_that_tells_its_end_is_believed),

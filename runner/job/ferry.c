@@ -21,6 +21,8 @@ static const char default_globs[] = "*.ckpt *.pt *.pth *.safetensors *.meta";
 
 static const double FOLDER_QUIET_S = 2.0;
 static const double TOP_QUIET_S = 0.1;
+static const double GRAPH_WAIT_S =
+    3.0; /* for a graph that is written: its quiet time, and a look */
 static const double IDLE_S = 60.0;
 static const double END_WAIT_S = 10.0; /* for what others still write when the command has ended */
 
@@ -54,7 +56,6 @@ struct ferry {
     pthread_t thread;
     bool started;
     atomic_bool ending;
-    atomic_int writer; /* enum watch_writer, as told last */
 
     struct gathering *list;
     size_t count, capacity;
@@ -227,13 +228,22 @@ struct pending {
     const struct ferry *ferry;
     char **keys;
     size_t count, capacity;
+    const char *graphs[GRAPHS_MAX]; /* being written; the watch's names */
+    size_t graph_count;
     bool failed; /* no memory: any may be */
 };
 
-static bool note_unit(void *context, const char *name)
+static bool note_unit(void *context, const char *name, bool is_refused)
 {
     struct pending *pending = context;
     struct unit_name unit;
+    char prefix[UNIT_NAME_MAX];
+    if (naming_rule_graph(name, prefix, sizeof prefix)) {
+        if (!is_refused && pending->graph_count < GRAPHS_MAX) {
+            pending->graphs[pending->graph_count++] = name;
+        }
+        return true; /* a bad one keeps no checkpoint back */
+    }
     naming_rule_read(&pending->ferry->rule, name, &unit);
     if (pending->count == pending->capacity) {
         size_t capacity = pending->capacity ? 2 * pending->capacity : 16;
@@ -249,6 +259,24 @@ static bool note_unit(void *context, const char *name)
     pending->failed = !pending->keys[pending->count];
     pending->count += !pending->failed;
     return !pending->failed;
+}
+
+/* Whether the graph file is of the unit's prefix. */
+static bool is_graph_of(const char *graph, const char *key)
+{
+    char prefix[UNIT_NAME_MAX];
+    naming_rule_graph(graph, prefix, sizeof prefix);
+    size_t length = strlen(prefix);
+    return strncmp(key, prefix, length) == 0 && key[length] == '-';
+}
+
+static bool is_graph_pending(const struct pending *pending, const char *key)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < pending->graph_count; i++) {
+        found = is_graph_of(pending->graphs[i], key);
+    }
+    return found;
 }
 
 static bool is_pending(const struct pending *pending, const char *key)
@@ -269,14 +297,17 @@ static void pending_release(struct pending *pending)
 }
 
 /* When a unit with fresh parts may be complete: at once, or at that clock_seconds. */
-static double complete_at(const struct ferry *ferry, const struct gathering *gathering)
+static double complete_at(const struct ferry *ferry, const struct gathering *gathering,
+                          const struct pending *pending)
 {
-    if (atomic_load(&ferry->writer) != WATCH_WRITER_LIVES || atomic_load(&ferry->ending)) {
+    if (watch_heeded(ferry->watch) != WATCH_WRITER_LIVES || atomic_load(&ferry->ending)) {
         return 0;
     }
     double quiet =
         gathering->name.is_folder || ferry->rule.has_group ? FOLDER_QUIET_S : TOP_QUIET_S;
-    return gathering->touched + (ferry->quiet_s > 0 ? fmin(quiet, ferry->quiet_s) : quiet);
+    quiet = ferry->quiet_s > 0 ? fmin(quiet, ferry->quiet_s) : quiet;
+    bool has_graph = is_graph_pending(pending, gathering->name.key);
+    return gathering->touched + (has_graph ? fmax(quiet, GRAPH_WAIT_S) : quiet);
 }
 
 static struct publication_file file_of(const struct ferry *ferry, struct part *part, char *path)
@@ -295,13 +326,9 @@ static size_t add_graphs(struct ferry *ferry, const struct gathering *gathering,
                          struct publication_file *files, char (*paths)[STORAGE_PATH_MAX])
 {
     size_t count = 0;
-    char prefix[UNIT_NAME_MAX];
     for (size_t i = 0; i < ferry->graph_count; i++) {
         struct part *graph = &ferry->graphs[i];
-        naming_rule_graph(graph->name, prefix, sizeof prefix);
-        size_t length = strlen(prefix);
-        if (strncmp(gathering->name.key, prefix, length) == 0 &&
-            gathering->name.key[length] == '-') {
+        if (is_graph_of(graph->name, gathering->name.key)) {
             graph->is_fresh = true; /* the file itself, each time: the store may not have it yet */
             files[count] = file_of(ferry, graph, paths[count]);
             files[count].fd = graph->fd >= 0 ? dup(graph->fd) : -1;
@@ -352,7 +379,7 @@ static void give(struct ferry *ferry, struct gathering *gathering)
 /* Whether the writer died before it came to all files of the unit, as far as can be known. */
 static bool is_cut_short(const struct ferry *ferry, const struct gathering *gathering)
 {
-    return atomic_load(&ferry->writer) == WATCH_WRITER_DIED && gathering->count < ferry->usual;
+    return watch_heeded(ferry->watch) == WATCH_WRITER_DIED && gathering->count < ferry->usual;
 }
 
 /* Gives what is complete; returns when the next may be, as clock_seconds. */
@@ -366,7 +393,7 @@ static double give_complete(struct ferry *ferry)
         if (!gathering->is_open) {
             continue;
         }
-        double at = complete_at(ferry, gathering);
+        double at = complete_at(ferry, gathering, &pending);
         if (at > clock_seconds()) {
             next = fmin(next, at);
             continue;
@@ -390,9 +417,10 @@ static double give_complete(struct ferry *ferry)
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-static bool note_one(void *context, const char *name)
+static bool note_one(void *context, const char *name, bool is_refused)
 {
     (void)name;
+    (void)is_refused;
     *(bool *)context = true;
     return false;
 }
@@ -464,7 +492,6 @@ struct ferry *ferry_new(const struct ferry_options *options, struct publisher *p
 void ferry_writer(struct ferry *ferry, enum watch_writer writer)
 {
     watch_writer(ferry->watch, writer);
-    atomic_store(&ferry->writer, (int)writer);
 }
 
 void ferry_finish(struct ferry *ferry)

@@ -14,7 +14,6 @@
 
 static const double QUIET_S = 2.0;
 static const double RETRY_S = 0.25;   /* until it is asked again who writes */
-static const double SUSPECT_S = 1.0;  /* before a death: what changed then may be cut */
 static const double NEVER_S = 1000.0; /* longer than any wait */
 
 const char *watch_reason_text(enum watch_reason reason)
@@ -156,13 +155,13 @@ enum verdict {
 static enum verdict judge_quiet(const struct watch *watch, struct watch_entry *entry, double now,
                                 enum watch_reason *reason)
 {
-    switch ((enum watch_writer)atomic_load(&watch->writer)) {
+    switch (watch->heeded) {
     case WATCH_WRITER_ENDED:
         *reason = WATCH_ENDED;
         return TAKE;
     case WATCH_WRITER_DIED:
         *reason = WATCH_QUIET;
-        return entry->changed < watch->died - SUSPECT_S ? TAKE : REFUSE;
+        return entry->changed < watch->died - watch->options.quiet_s ? TAKE : REFUSE;
     case WATCH_WRITER_LIVES:
         break;
     }
@@ -176,7 +175,7 @@ static enum verdict judge(const struct watch *watch, struct watch_entry *entry, 
 {
     double now = clock_seconds();
     enum file_writers writers = file_writers(fd);
-    bool ended = atomic_load(&watch->writer) != WATCH_WRITER_LIVES;
+    bool ended = watch->heeded != WATCH_WRITER_LIVES;
     if (writers == WRITERS_SOME) {
         entry->due = now + RETRY_S;
         return WAIT;
@@ -248,8 +247,7 @@ static bool try_entry(struct watch *watch, struct watch_entry *entry, struct wat
         entry->is_settled = entry->is_refused = true;
         watch->refused++;
         log_warn(watch->log, "%s is not published: it is incomplete, its writer %s", path,
-                 atomic_load(&watch->writer) == WATCH_WRITER_DIED ? "died while it was written"
-                                                                  : "left it so");
+                 watch->heeded == WATCH_WRITER_DIED ? "died while it was written" : "left it so");
     }
     if (verdict != TAKE) {
         close(fd);
@@ -264,16 +262,28 @@ static bool try_entry(struct watch *watch, struct watch_entry *entry, struct wat
     return true;
 }
 
-/* The writer's end changes what is to be thought of every file. */
+/*
+ * The writer's end changes what is to be thought of every file; but first all that it did before is
+ * taken note of, else a file that it renamed last would be judged without that.
+ */
 static void heed_writer(struct watch *watch)
 {
-    int writer = atomic_load(&watch->writer);
-    for (size_t i = 0; writer != watch->heeded && i < watch->table_size; i++) {
+    enum watch_writer writer = (enum watch_writer)atomic_load(&watch->writer);
+    if (writer == watch->heeded) {
+        return;
+    }
+    watch_events(watch);
+    for (size_t i = 0; i < watch->table_size; i++) {
         if (watch->table[i]) {
             watch->table[i]->due = 0;
         }
     }
     watch->heeded = writer;
+}
+
+enum watch_writer watch_heeded(const struct watch *watch)
+{
+    return watch->heeded;
 }
 
 bool watch_take(struct watch *watch, struct watch_file *file)
@@ -291,12 +301,12 @@ bool watch_take(struct watch *watch, struct watch_file *file)
     return false;
 }
 
-void watch_each_pending(const struct watch *watch, bool (*each)(void *context, const char *name),
-                        void *context)
+void watch_each_pending(const struct watch *watch, watch_pending_fn *each, void *context)
 {
     for (size_t i = 0; i < watch->table_size; i++) {
-        if (watch->table[i] && (!watch->table[i]->is_settled || watch->table[i]->is_refused) &&
-            !each(context, watch->table[i]->name)) {
+        const struct watch_entry *entry = watch->table[i];
+        if (entry && (!entry->is_settled || entry->is_refused) &&
+            !each(context, entry->name, entry->is_refused)) {
             break;
         }
     }

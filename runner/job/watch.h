@@ -11,7 +11,7 @@
  *     taken at once;
  *   - was it renamed to its name, or its folder to its own? Then it is taken at once;
  *   - else, once it has not changed for the quiet time, when the writer lives or ended with 0. What
- *     changed less than a second before its writer died, or after, is never taken so.
+ *     changed within the quiet time before its writer died, or after, is never taken so.
  *
  * A file is given away as an open descriptor, so that its removal cannot hurt. The same file is
  * given again when it has changed: another inode, size or modification time.
@@ -89,12 +89,14 @@ void watch_look(struct watch *watch);
 
 /* Gives the next complete file; false: there is none now. */
 bool watch_take(struct watch *watch, struct watch_file *file);
+/* The writer as it was when watch_take judged last; all that it did before is known then. */
+enum watch_writer watch_heeded(const struct watch *watch);
 /*
  * Calls each for every file that is there and has not been given in its present state:
- * it is being written, or was refused. each returns false to end.
+ * it is being written, or was refused. name is the watch's; each returns false to end.
  */
-void watch_each_pending(const struct watch *watch, bool (*each)(void *context, const char *name),
-                        void *context);
+typedef bool watch_pending_fn(void *context, const char *name, bool is_refused);
+void watch_each_pending(const struct watch *watch, watch_pending_fn *each, void *context);
 /* Seconds until a file may be complete though nothing happens; a large number: never. */
 double watch_due(const struct watch *watch);
 /* Files that were cut, or whose writer died, and are not given. */

@@ -225,8 +225,7 @@ static void take_event(struct watch *watch, const struct inotify_event *event)
     look_at_file(watch, name, sign);
 }
 
-/* Takes all events that are there. */
-static void take_events(struct watch *watch)
+void watch_events(struct watch *watch)
 {
     _Alignas(struct inotify_event) char room[EVENTS_ROOM];
     while (watch->inotify >= 0) {
@@ -265,7 +264,7 @@ void watch_wait(struct watch *watch, double timeout_s)
         ssize_t got = read(watch->wake, &ignored, sizeof ignored);
         (void)got; /* it is there, or another wait has taken it */
     }
-    take_events(watch);
+    watch_events(watch);
     if (watch->must_look) {
         start_over(watch);
     } else if (clock_seconds() >= watch->looked + watch->look_pause) {

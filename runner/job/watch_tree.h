@@ -35,9 +35,9 @@ struct watch_entry {
 struct watch {
     struct watch_options options;
     struct log *log;
-    atomic_int writer; /* enum watch_writer */
-    int heeded;        /* what it was when files were last judged */
-    double died;       /* when the writer ended; set before writer */
+    atomic_int writer;        /* enum watch_writer, as told last */
+    enum watch_writer heeded; /* what it was when files were last judged */
+    _Atomic double died;      /* when the writer ended; set before writer */
 
     struct watch_entry **table; /* by hash of the name, open addressing; at most half full */
     size_t table_size, count;
@@ -64,6 +64,8 @@ void watch_forget(struct watch *watch, struct watch_entry *entry);
 void watch_saw(struct watch *watch, struct watch_entry *entry, const struct stat *status,
                enum watch_sign sign);
 
+/* Takes note of all events that are there. */
+void watch_events(struct watch *watch);
 bool watch_tree_open(struct watch *watch);
 void watch_tree_close(struct watch *watch);
 
