@@ -76,8 +76,8 @@ static char *make_page(const struct list_server *server, size_t from)
     size_t used = (size_t)sprintf(page, "<ListBucketResult><IsTruncated>%s</IsTruncated>",
                                   more ? "true" : "false");
     if (more) {
-        used +=
-            (size_t)sprintf(page + used, "<NextContinuationToken>%zu</NextContinuationToken>", to);
+        used += (size_t)sprintf(page + used, "<NextContinuationToken>%zu%s</NextContinuationToken>",
+                                to, server->options.token_tail ? server->options.token_tail : "");
     }
     for (size_t i = from; i < to; i++) {
         used += (size_t)sprintf(page + used, "<Contents><Size>%zu</Size><Key>", i);

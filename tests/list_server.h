@@ -15,6 +15,7 @@ struct list_server_options {
     size_t page;             /* rows of a page; 0: 1000 */
     bool ignores_after;      /* start-after is not known: the first page comes */
     bool refuses_after;      /* 400 to it */
+    const char *token_tail;  /* behind the number that a token is; NULL: nothing */
     const char *fail_after;  /* a page that begins behind this key is refused (403); NULL: none */
     const char *stall_after; /* such a page does not come before the finish; NULL: none */
     bool goes_back;          /* start-after gives keys before it, too */

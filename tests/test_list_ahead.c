@@ -329,6 +329,29 @@ static void stores_without_start_after_are_served(void **state)
     }
 }
 
+/* Which a second range would have a MinIO do once more. The tails are of
+ * "[minio_cache:v2,return:]". */
+static void a_store_that_walks_ahead_is_not_made_to_walk_twice(void **state)
+{
+    (void)state;
+    static const char *const tails[] = {
+        "-W21pbmlvX2NhY2hlOnYyLHJldHVybjpd",
+        "-YVttaW5pb19jYWNoZTp2MixyZXR1cm46XQ==", "-YWJbbWluaW9fY2FjaGU6djIscmV0dXJuOl0="};
+    make_keys(&spaces[0], 3000);
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        struct scene scene;
+        size_t count;
+        begin(&scene, (struct list_server_options){.page = 100, .token_tail = tails[i]});
+        assert_int_equal(list(&scene, &count), STORAGE_OK);
+        assert_int_equal(count, key_count);
+        assert_int_equal(list_server_afters(scene.server), 0);
+        assert_int_equal(list_server_pages(scene.server), 30);
+        assert_int_equal(list_server_most(scene.server), 1);
+        end(&scene);
+    }
+    free_keys();
+}
+
 static void a_range_that_fails_fails_the_listing(void **state)
 {
     (void)state;
@@ -478,6 +501,7 @@ int main(void)
         cmocka_unit_test(listings_begin_one_page_after_another),
         cmocka_unit_test(pages_that_wait_have_a_ceiling),
         cmocka_unit_test(stores_without_start_after_are_served),
+        cmocka_unit_test(a_store_that_walks_ahead_is_not_made_to_walk_twice),
         cmocka_unit_test(a_range_that_fails_fails_the_listing),
         cmocka_unit_test(a_range_that_begins_too_early_fails_the_listing),
         cmocka_unit_test(pages_that_never_end_do),

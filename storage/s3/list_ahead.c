@@ -9,11 +9,10 @@
  *
  * How many fetch at once begins with one, or with what the last listing of the store ended with,
  * and grows while that brings more pages a second (climb.h): a store far away gives as many times
- * as many as it is asked at once, while MinIO on the same machine takes longer to begin behind a
- * key than to go on, so that nothing is cut there. Beside that it grows by one with each page that
- * was useful and is halved by one that was not, as with TCP: where keys are no numbers this ends as
- * a page fetched ahead, and little more. At most AHEAD_BYTES of pages wait; then only the page that
- * is wanted next is fetched.
+ * as many as it is asked at once. Beside that it grows by one with each page that was useful and is
+ * halved by one that was not, as with TCP: where keys are no numbers this ends as a page fetched
+ * ahead, and little more. At most AHEAD_BYTES of pages wait; then only the page that is wanted next
+ * is fetched.
  */
 #include "storage/base/climb.h"
 #include "storage/s3/list.h"

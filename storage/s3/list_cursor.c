@@ -8,7 +8,10 @@
  * it (on OBS's file systems that mode repeats one page for ever, so it is never the first choice).
  *
  * Whether a store knows start-after is found out on a second page: asked for so, it must begin
- * behind the first. Where it does not, the token is used as ever, and nobody asks again.
+ * behind the first. Where it does not, the token is used as ever, and nobody asks again. Nor is
+ * MinIO asked: whoever begins anywhere has it walk from there to the end of the bucket, for pages
+ * that it keeps for the token's bearer (cmd/metacache-server-pool.go); a second walk takes the time
+ * that the first needs.
  */
 #include "storage/s3/list.h"
 
@@ -100,6 +103,17 @@ static enum storage_code read_page(struct list_cursor *cursor, const char *after
     return code;
 }
 
+/*
+ * Whether a token leads back to a walk that the store goes on with: MinIO's is the base64 of a key
+ * and "[minio_cache:..." (cmd/metacache-marker.go). These are that word's letters, by where in a
+ * group of three bytes it begins.
+ */
+static bool names_a_walk(const char *token)
+{
+    return strstr(token, "bWluaW9fY2FjaG") || strstr(token, "1pbmlvX2NhY2hl") ||
+           strstr(token, "taW5pb19jYWNoZ");
+}
+
 /* Asks for the second page by the key before it; *known says whether the answer is that page. */
 static enum storage_code try_after(struct list_cursor *cursor, struct xml_page *page, bool *known,
                                    struct storage_error *err)
@@ -182,7 +196,11 @@ enum storage_code list_cursor_next(struct list_cursor *cursor, struct xml_page *
     if (cursor->may_try_after && cursor->page_count == 1 && !cursor->is_version1 &&
         cursor->last.length > 0 &&
         atomic_load(&cursor->store->start_after) == S3_START_AFTER_UNKNOWN) {
-        code = try_after(cursor, page, &is_known, err);
+        if (names_a_walk(cursor->marker.data)) {
+            atomic_store(&cursor->store->start_after, S3_START_AFTER_COSTS);
+        } else {
+            code = try_after(cursor, page, &is_known, err);
+        }
     }
     if (code == STORAGE_OK && !is_known) {
         code = read_page(cursor, after, page, err);

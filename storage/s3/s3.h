@@ -39,6 +39,7 @@ enum s3_checksums {
 enum s3_start_after {
     S3_START_AFTER_UNKNOWN,
     S3_START_AFTER_WORKS,
+    S3_START_AFTER_COSTS, /* it works, but the store walks through its keys anew for each */
     S3_START_AFTER_FAILS
 };
 
