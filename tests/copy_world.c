@@ -1,9 +1,24 @@
 #include "copy_world.h"
 
+#include <dirent.h>
+
+size_t world_count_descriptors(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder)) {
+        count++;
+    }
+    closedir(folder);
+    return count;
+}
+
 int world_make(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
     struct storage_config config = {0};
+    world->descriptors = world_count_descriptors();
     world->folder = scratch_make();
     world->fake = fake_store_new();
     world->big = malloc(BIG);
@@ -19,8 +34,10 @@ int world_free(void **state)
     storage_close(world->local);
     fake_store_free(world->fake);
     scratch_remove(world->folder);
+    size_t descriptors = world->descriptors;
     free(world->big);
     free(world);
+    assert_int_equal(world_count_descriptors(), descriptors);
     return 0;
 }
 
@@ -67,12 +84,5 @@ struct storage_copy world_copy(struct world *world, struct storage *from, const 
 
 void world_check_file(const struct world *world, const char *name, const void *data, size_t size)
 {
-    size_t got = 0;
-    void *found = scratch_read(world->folder, name, &got);
-    if (!found) {
-        fail_msg("%s is not there", name);
-    }
-    assert_int_equal(got, size);
-    assert_memory_equal(found, data, size);
-    free(found);
+    scratch_check(world->folder, name, data, size);
 }

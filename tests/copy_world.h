@@ -27,6 +27,7 @@ struct world {
     struct fake_store *fake;
     unsigned char *big; /* BIG bytes */
     atomic_bool stop;
+    size_t descriptors; /* open when it was made: as many are left when it goes */
 
     /* what the hooks saw */
     atomic_int in_hook;
@@ -47,6 +48,9 @@ int world_free(void **state);
 /* A recursive copy that reports to the world, whose counts begin at zero again. */
 struct storage_copy world_copy(struct world *world, struct storage *from, const char *source,
                                struct storage *to, const char *destination);
+
+/* How many descriptors this process has open. */
+size_t world_count_descriptors(void);
 
 /* The folder's file of that name holds exactly these bytes. */
 void world_check_file(const struct world *world, const char *name, const void *data, size_t size);

@@ -80,6 +80,18 @@ void *scratch_read(const char *folder, const char *name, size_t *size)
     return data;
 }
 
+void scratch_check(const char *folder, const char *name, const void *data, size_t size)
+{
+    size_t got = 0;
+    void *found = scratch_read(folder, name, &got);
+    if (!found || got != size || memcmp(found, data, size) != 0) {
+        fprintf(stderr, "%s/%s is not what it should be: %zu bytes%s\n", folder, name, got,
+                found ? "" : ", not there");
+        abort();
+    }
+    free(found);
+}
+
 bool scratch_exists(const char *folder, const char *name)
 {
     struct stat status;

@@ -16,6 +16,8 @@ const char *scratch_path(const char *folder, const char *name);
 void scratch_write(const char *folder, const char *name, const void *data, size_t size);
 /* The file's bytes, malloc'ed; NULL: not there. */
 void *scratch_read(const char *folder, const char *name, size_t *size);
+/* The file is there and holds exactly these bytes; else the program ends, and says so. */
+void scratch_check(const char *folder, const char *name, const void *data, size_t size);
 bool scratch_exists(const char *folder, const char *name);
 /* The number of files and folders below, at any depth. */
 size_t scratch_count(const char *folder);

@@ -4,7 +4,7 @@ jobferry_test(test_copy LIBS storage LABELS threads SOURCES copy_world.c fake_st
 jobferry_test(test_copy_faults LIBS storage LABELS threads
   SOURCES copy_world.c fake_store.c scratch.c scripted_server.c)
 jobferry_test(test_copy_remote MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c scratch.c)
-jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio threads SOURCES scratch.c)
+jobferry_test(test_copy_s3 MINIO LIBS storage LABELS minio threads SOURCES minio_fixture.c scratch.c)
 jobferry_test(test_credentials LIBS storage LABELS threads)
 jobferry_test(test_digest LIBS storage)
 jobferry_test(test_endpoint LIBS storage)

@@ -1,25 +1,16 @@
 /*
  * Copies to, from and within a real store: run by with_minio.sh, which starts a MinIO of its own.
  */
+#include "minio_fixture.h"
 #include "scratch.h"
-#include "storage/storage.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 enum {
-    MIB = 1024 * 1024,
     BIG = 60 * MIB + 5,
-    SMALL_FILES = 2000,
-    SKIPPED = 77
+    SMALL_FILES = 2000
 };
 
 struct world {
@@ -32,28 +23,12 @@ struct world {
     unsigned workers; /* 0: the default */
 };
 
-static void must(enum storage_code code, const struct storage_error *err)
+static struct storage *open_bucket(const char *name, struct world *world)
 {
-    if (code != STORAGE_OK) {
-        fail_msg("%s", err->message);
-    }
-}
-
-static struct storage *open_bucket(const char *text, struct world *world)
-{
-    struct storage *store = NULL;
-    struct storage_url url;
     struct storage_error err;
-    struct storage_config config = {.access = {.access_key = getenv("MINIO_ROOT_USER"),
-                                               .secret_key = getenv("MINIO_ROOT_PASSWORD"),
-                                               .endpoint = getenv("MINIO_ENDPOINT"),
-                                               .ca_file = getenv("MINIO_CA_FILE")},
-                                    .stop = &world->stop};
-    must(storage_url_parse(&url, text, &err), &err);
-    must(storage_open(&store, &url, &config, &err), &err);
-    if (url.kind == STORAGE_S3) {
-        must(storage_make_bucket(store, "", &err), &err);
-    }
+    struct storage_access access = minio_root_access();
+    struct storage *store = minio_open_as(name, &access, &world->stop);
+    minio_must(storage_make_bucket(store, "", &err), &err);
     return store;
 }
 
@@ -61,9 +36,11 @@ static int make_world(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
     world->folder = scratch_make();
-    world->store = open_bucket("s3://jf-copy", world);
-    world->other = open_bucket("s3://jf-other", world);
-    world->local = open_bucket("/", world);
+    world->store = open_bucket("jf-copy", world);
+    world->other = open_bucket("jf-other", world);
+    const struct storage_config config = {.stop = &world->stop};
+    assert_int_equal(local_open(&world->local, &config, NULL), STORAGE_OK);
+    world->local->stop = &world->stop;
     *state = world;
     return 0;
 }
@@ -112,18 +89,6 @@ static enum storage_code copy(struct world *world, struct storage *from, const c
     return storage_copy(&what, summary, err);
 }
 
-static void check_file(const struct world *world, const char *name, const void *data, size_t size)
-{
-    size_t got = 0;
-    void *found = scratch_read(world->folder, name, &got);
-    if (!found) {
-        fail_msg("%s is not there", name);
-    }
-    assert_int_equal(got, size);
-    assert_memory_equal(found, data, size);
-    free(found);
-}
-
 /* Up, from store to store, and down again: the bytes, the times and the checks are kept. */
 static void big_objects_go_round(void **state)
 {
@@ -135,19 +100,20 @@ static void big_objects_go_round(void **state)
     scratch_write(world->folder, "big", big, BIG);
     struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1600000000, .tv_nsec = 123456789}};
     assert_int_equal(utimensat(AT_FDCWD, scratch_path(world->folder, "big"), times, 0), 0);
-    must(copy(world, world->local, scratch_path(world->folder, "big"), world->store, "round/big",
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->local, scratch_path(world->folder, "big"), world->store,
+                    "round/big", &summary, &err),
+               &err);
     assert_int_equal(summary.objects, 1);
     assert_int_equal(summary.bytes, BIG);
     assert_int_equal(world->worst, STORAGE_VERIFIED_CRC32);
-    must(copy(world, world->store, "round/big", world->other, "there/", &summary, &err), &err);
+    minio_must(copy(world, world->store, "round/big", world->other, "there/", &summary, &err),
+               &err);
     assert_int_equal(world->worst, STORAGE_VERIFIED_CRC32);
-    must(copy(world, world->other, "there/big", world->local, scratch_path(world->folder, "back/"),
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->other, "there/big", world->local,
+                    scratch_path(world->folder, "back/"), &summary, &err),
+               &err);
     assert_int_equal(world->worst, STORAGE_VERIFIED_CRC32);
-    check_file(world, "back/big", big, BIG);
+    scratch_check(world->folder, "back/big", big, BIG);
     assert_int_equal(scratch_count(world->folder), 3);
     struct stat status;
     assert_int_equal(stat(scratch_path(world->folder, "back/big"), &status), 0);
@@ -168,19 +134,19 @@ static void many_small_objects_go_round(void **state)
         snprintf(name, sizeof name, "many/%d/f %d+&%%é", i % 7, i);
         scratch_write(world->folder, name, data, (size_t)i);
     }
-    must(copy(world, world->local, scratch_path(world->folder, "many"), world->store, "many",
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->local, scratch_path(world->folder, "many"), world->store, "many",
+                    &summary, &err),
+               &err);
     assert_int_equal(summary.objects, SMALL_FILES);
     assert_int_equal(world->worst, STORAGE_VERIFIED_CRC32);
-    must(copy(world, world->store, "many", world->local, scratch_path(world->folder, "back"),
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->store, "many", world->local, scratch_path(world->folder, "back"),
+                    &summary, &err),
+               &err);
     assert_int_equal(summary.objects, SMALL_FILES);
     assert_int_equal(world->worst, STORAGE_VERIFIED_CRC32);
     for (int i = 0; i < SMALL_FILES; i++) {
         snprintf(name, sizeof name, "back/%d/f %d+&%%é", i % 7, i);
-        check_file(world, name, data, (size_t)i);
+        scratch_check(world->folder, name, data, (size_t)i);
     }
     assert_int_equal(scratch_count(scratch_path(world->folder, "back")), SMALL_FILES + 7);
 }
@@ -194,13 +160,7 @@ static void what_is_not_there_is_not_found(void **state)
     assert_int_equal(copy(world, world->store, "nothing", world->local, to, &summary, &err),
                      STORAGE_NOT_FOUND);
     assert_non_null(strstr(err.message, "s3://jf-copy/nothing/"));
-    struct storage *none = NULL;
-    struct storage_url url = {.kind = STORAGE_S3, .bucket = "jf-no-such"};
-    struct storage_config config = {.access = {.access_key = getenv("MINIO_ROOT_USER"),
-                                               .secret_key = getenv("MINIO_ROOT_PASSWORD"),
-                                               .endpoint = getenv("MINIO_ENDPOINT"),
-                                               .ca_file = getenv("MINIO_CA_FILE")}};
-    must(storage_open(&none, &url, &config, &err), &err);
+    struct storage *none = minio_open_root("jf-no-such");
     assert_int_equal(copy(world, none, "x", world->local, to, &summary, &err), STORAGE_NOT_FOUND);
     assert_string_equal(err.service_code, "NoSuchBucket");
     storage_close(none);
@@ -212,10 +172,10 @@ static void overlaps_within_a_bucket_are_refused(void **state)
     struct world *world = *state;
     struct storage_error err;
     struct storage_summary summary;
-    must(storage_put(world->store, "in/x", "1", 1, NULL, &err), &err);
+    minio_must(storage_put(world->store, "in/x", "1", 1, NULL, &err), &err);
     assert_int_equal(copy(world, world->store, "in", world->store, "in/deeper", &summary, &err),
                      STORAGE_USAGE);
-    must(copy(world, world->store, "in", world->other, "in/deeper", &summary, &err), &err);
+    minio_must(copy(world, world->store, "in", world->other, "in/deeper", &summary, &err), &err);
 }
 
 /* A stop in the midst of parts: nothing under the name; the next try ends with the file alone. */
@@ -228,9 +188,9 @@ static void a_stop_leaves_nothing_visible(void **state)
     unsigned char *big = malloc(BIG);
     scratch_fill(big, BIG, 1);
     scratch_write(world->folder, "big", big, BIG);
-    must(copy(world, world->local, scratch_path(world->folder, "big"), world->store, "whole",
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->local, scratch_path(world->folder, "big"), world->store, "whole",
+                    &summary, &err),
+               &err);
     world->stop_at = 1;
     world->workers = 2; /* so that most parts have not begun when it comes */
     assert_int_equal(copy(world, world->local, scratch_path(world->folder, "big"), world->store,
@@ -244,18 +204,17 @@ static void a_stop_leaves_nothing_visible(void **state)
     assert_int_equal(storage_stat(world->store, "stopped", &info, &err), STORAGE_NOT_FOUND);
     assert_false(scratch_exists(world->folder, "to/x"));
     world->stop_at = 0;
-    must(copy(world, world->store, "whole", world->local, scratch_path(world->folder, "to/x"),
-              &summary, &err),
-         &err);
+    minio_must(copy(world, world->store, "whole", world->local, scratch_path(world->folder, "to/x"),
+                    &summary, &err),
+               &err);
     assert_int_equal(scratch_count(scratch_path(world->folder, "to")), 1);
     free(big);
 }
 
 int main(void)
 {
-    if (!getenv("MINIO_ENDPOINT")) {
-        fprintf(stderr, "skipped: run me by tests/with_minio.sh\n");
-        return SKIPPED;
+    if (!minio_is_there()) {
+        return MINIO_SKIPPED;
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_world, free_world)
     const struct CMUnitTest tests[] = {

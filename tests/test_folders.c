@@ -5,7 +5,6 @@
 #include "copy_world.h"
 #include "storage/local/files.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -131,18 +130,6 @@ static void links_lead_in_but_nothing_out(void **state)
     folders_free(folders);
 }
 
-static size_t count_descriptors(void)
-{
-    size_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    assert_non_null(folder);
-    while (readdir(folder)) {
-        count++;
-    }
-    closedir(folder);
-    return count;
-}
-
 /* Many folders, few descriptors; the root stays among them. */
 static void few_are_held(void **state)
 {
@@ -156,18 +143,18 @@ static void few_are_held(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit low = {LIMIT, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    size_t descriptors = count_descriptors();
+    size_t descriptors = world_count_descriptors();
     struct folders *folders = open_root(world);
     for (int i = 0; i < FOLDERS; i++) {
         snprintf(name, sizeof name, "to/%d/x", i % (FOLDERS - 7));
         assert_int_equal(write_one(folders, at(world, name), NULL), STORAGE_OK);
     }
-    assert_in_range(count_descriptors(), descriptors + 2, descriptors + LIMIT / 8 + 1);
+    assert_in_range(world_count_descriptors(), descriptors + 2, descriptors + LIMIT / 8 + 1);
     move(world, "to", "moved");
     assert_int_equal(write_one(folders, at(world, "to/0/y"), NULL), STORAGE_OK);
     assert_true(scratch_exists(world->folder, "moved/0/y"));
     folders_free(folders);
-    assert_int_equal(count_descriptors(), descriptors);
+    assert_int_equal(world_count_descriptors(), descriptors);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 

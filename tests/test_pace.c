@@ -33,7 +33,7 @@ static void width_grows_while_that_gets_more_done(void **state)
     } cases[] = {
         {64, 1000, 64, 64}, /* the more the better: to the ceiling */
         {64, 8, 8, 8},      /* what it began with was enough */
-        {64, 20, 16, 32},   {5, 1000, 5, 5}, {1, 1000, 1, 1},
+        {64, 20, 16, 32},   {5, 1000, 5, 5}, {1, 1000, 1, 1}, {50, 1000, 50, 50},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct climb climb;
@@ -104,14 +104,28 @@ static void pace_has_a_floor(void **state)
     (void)state;
     struct pace pace = {0};
     double now = 1000;
-    rate(&pace, &now, 1);
-    for (int i = 0; i < 50; i++) {
-        pace_slow(&pace, now + i);
-    }
-    now += 50;
+    pace_slow(&pace, now); /* nothing has been sent yet */
+    pace_take(&pace, now + 0.1);
     assert_true(pace.limit >= 4);
+    for (int i = 0; i < 50; i++) {
+        now += 0.6;
+        pace_slow(&pace, now);
+        assert_true(pace.limit >= 4);
+    }
     double first = pace_take(&pace, now);
     assert_true(pace_take(&pace, now) - first <= 0.25);
+}
+
+/* A second that has begun with a pause does not hide how many went before. */
+static void pace_looks_back(void **state)
+{
+    (void)state;
+    struct pace pace = {0};
+    double now = 1000;
+    rate(&pace, &now, 3);
+    now += 0.9;
+    pace_slow(&pace, now);
+    assert_about(pace.limit, 500);
 }
 
 int main(void)
@@ -121,6 +135,7 @@ int main(void)
         cmocka_unit_test(width_is_tried_again_when_things_get_better),
         cmocka_unit_test(pace_halves_and_recovers),
         cmocka_unit_test(pace_has_a_floor),
+        cmocka_unit_test(pace_looks_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
