@@ -128,7 +128,7 @@ static void put_end(FILE *out, const json_t *report)
     if (isfinite(files)) {
         char bytes[32];
         format_bytes(bytes, sizeof bytes, (uint64_t)number_of(dataset, "bytes"));
-        snprintf(text, sizeof text, "%.0f files, %s", files, bytes);
+        snprintf(text, sizeof text, "%.0f %s, %s", files, files > 1 ? "files" : "file", bytes);
         put_pair(out, "", text);
     }
     put_pair(out, "jobferry", text_of(report, "jobferry"));
