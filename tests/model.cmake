@@ -24,6 +24,7 @@ jobferry_test(test_prefix LIBS model LABELS model)
 jobferry_test(test_safetensors LIBS model LABELS model SOURCES checkpoint_fixture.c)
 jobferry_test(test_metrics LIBS model LABELS model)
 jobferry_test(test_pictures LIBS model PkgConfig::CAIRO LABELS model)
+jobferry_test(test_picture_kinds LIBS model LABELS model)
 jobferry_test(test_summary LIBS model ZLIB::ZLIB m LABELS model
   SOURCES mnist_fixture.c training_fixture.c)
 jobferry_test(test_threads LIBS model ZLIB::ZLIB LABELS model threads SOURCES mnist_fixture.c)
