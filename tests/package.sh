@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the .deb, asks lintian, installs it in a bare Debian and uses it there; by hand, as root.
+# Makes the .deb twice, asks lintian, installs it in a bare Debian and uses it there; by hand, as root.
 #
 #   tests/with_minio.sh tests/package.sh BASE.tar
 #
@@ -13,11 +13,18 @@ trap 'umount -l "$bare/proc" 2>/dev/null || true; rm -rf "$work"' EXIT
 fail() { echo "not ok - $*" >&2; exit 1; }
 said() { echo "ok - $*"; }
 
-cmake -S . -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O2 \
-  -DJOBFERRY_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr >/dev/null
-cmake --build "$work/build" >"$work/log" || { tail "$work/log"; fail "build"; }
-(cd "$work/build" && cpack >"$work/log") || { tail "$work/log"; fail "cpack"; }
+make_deb() { # FOLDER: builds there; dated as the commit is
+  cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O2 \
+    -DJOBFERRY_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr >/dev/null
+  cmake --build "$1" >"$work/log" || { tail "$work/log"; fail "build"; }
+  (cd "$1" && SOURCE_DATE_EPOCH=$epoch cpack >"$work/log") || { tail "$work/log"; fail "cpack"; }
+}
+epoch=$(git log -1 --format=%ct)
+make_deb "$work/build"
+make_deb "$work/elsewhere"
 deb=$(echo "$work"/build/*.deb)
+cmp "$deb" "$work/elsewhere/${deb##*/}" || fail "two builds, two packages"
+said "two builds in two folders, one package"
 lintian --allow-root "$deb" >"$work/lintian" || true
 cat "$work/lintian"
 if grep -q '^E:' "$work/lintian"; then fail "lintian has errors"; fi

@@ -95,15 +95,10 @@ def weights(path):
         return hashlib.sha256(file.read(494155)).hexdigest()
 
 
-def told(box, text):
-    """TERM when it has said text; gives the code and what it said."""
-    box.start()
-    box.wait_for(text)
-    box.kill()
-    code = box.wait()
-    said = box.text()
-    box.remove()
-    return code, said
+def stopped(box, mark):
+    """TERM when it has said mark; gives the code and what it said."""
+    code, _, text = containers.stop_in_training(lambda: box, mark, 300, tries=1)
+    return code, text
 
 
 def new_style(how):
@@ -132,7 +127,7 @@ def new_style(how):
                 subprocess.run(["chown", "-R", "1000:100", path], check=True)
             mounts.append((path, f"/home/ma-user/modelarts/{place}"))
         box = boot(" ".join([algorithm["command"], *words]), environment, mounts)
-        code, text = told(box, wait_for) if wait_for else box.run()
+        code, text = stopped(box, wait_for) if wait_for else box.run()
         mc("mirror", "--overwrite", local["train_url"], "lab" + outputs["remote"]["obs"]["obs_url"].rstrip("/"))
         return code, text, local["train_url"]
 
@@ -153,7 +148,7 @@ def old_style():
                       for name, value in algorithm["environments"].items()}, **KEYS}
     check("old style: both sides have an endpoint", list(environment.values()).count("http://minio:9000") == 2)
     command = algorithm["command"] + " --unknown_to_us=1"
-    code, text = told(boot(command, environment), "epoch: 2 ")
+    code, text = stopped(boot(command, environment), "epoch: 2 ")
     check("old style: TERM in mid-training is 75", code == 75, text)
     code, text = boot(command, environment).run()
     check("old style: a new container with an empty disk goes on and ends with 0",

@@ -6,7 +6,7 @@
 github/ and gitlab/retrain.yml: each step's lines, four times: the second ends early (--if_changed), the
 third meets other, poorer data and must not promote what it learns from them, the fourth says so again.
 With `ci` also .github/workflows: actionlint reads them, and their steps run in a clone, docker and gh
-being programs that write down what they are asked. Left out are ctest and the job "tests": ./tests/run.sh.
+being programs that write down what they are asked. Left out is the job "tests": ./tests/run.sh.
 By hand: it needs python3-yaml, git, and Go for actionlint.
 """
 import glob
@@ -132,7 +132,7 @@ def ci():
                       body["steps"][-1]["run"] == "./.ci/run")
                 continue
             for step in body["steps"]:
-                if "run" in step and not step["run"].startswith("ctest "):
+                if "run" in step:
                     text = re.sub(r"\$\{\{ *([\w.]+) *\}\}", lambda found: known[found[1]], step["run"])
                     # what has no shell of its own named runs as the runner has it: bash -e
                     code, output = run(["bash", "-e", "-c", text], environment, clone, 1500)
