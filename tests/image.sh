@@ -80,7 +80,7 @@ no_secret() { # IMAGE: its layers one by one, what one layer hides from the next
     # names of files that hold keys, and text that is one; programs know how a key begins
     found=$(cd "$work/layer" && {
       find . -name '.netrc' -o -name 'auth.conf' -o -path '*/auth.conf.d/?*' -o -path '*/.aws/*' -o -path '*/.docker/*' -o \
-        -name 'id_[a-z]*' -path '*/.ssh/*' -o -name '*.key' -o -name 'credentials' -o -path '*/apt/lists/*Packages*'
+        -name 'id_[a-z]*' -path '*/.ssh/*' -o -name '*.key' -o -name 'credentials' -o -path '*/apt/lists/*Packages*' ! -name '.wh.*'
       grep -rIlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e 'AKIA[0-9A-Z]{16}' -e 'gh[ps]_[A-Za-z0-9]{30}' -e '://[^/ ]*:[^/ ]*@' \
         ${APT_SOURCES:+-e "$(sed -n 's/^URIs: *//p' "$APT_SOURCES"/*.sources | grep -v deb.debian.org | head -n 1 | grep . || echo NONE.OF.IT)"} . || true
     })
