@@ -34,6 +34,8 @@ base_image() { # FOLDER [TAR]: $debian from TAR, a tar of `debootstrap --variant
   fi
   container=$(buildah from "${arch[@]}" scratch)
   buildah add -q "$container" "$base" / >/dev/null
+  # debootstrap leaves what Debian's own images are without
+  buildah run "$container" -- sh -c 'rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb'
   buildah config "${arch[@]}" --cmd bash "$container"
   buildah commit -q --rm "$container" "$debian" >/dev/null
 }
