@@ -120,6 +120,7 @@ bytes=$(du -sb "$root" | cut -f 1)
 echo "size: the default image's files are $bytes bytes"
 [ "$bytes" -le 100000000 ] || fail "the default image is over 100 MB"
 [ -z "$(find "$root" -xdev -perm /6000)" ] || fail "a setuid file"
+[ -z "$(find "$root/opt/jobferry/lib" -name 'libicu*')" ] || fail "libxml2 is Debian's, with ICU"
 if [ -e "$root/bin" ] || [ -e "$root/usr/bin" ]; then fail "there is a shell"; fi
 python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["spdxVersion"] == "SPDX-2.3" and len(d["packages"]) > 20' \
   "$root/usr/share/sbom/jobferry.spdx.json" || fail "SBOM"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # libxml2 from Debian's own source package, its patches in, built lean (source.sh says without what).
-# It lands in /usr/local/lib, where the loader looks first; same soname, same ABI for what is left.
+# It lands in /usr/local/lib, where the loader is told to look first; same soname, same ABI for what is left.
 set -euo pipefail
 # shellcheck source=docker/image/source.sh
 . "$(dirname "$(readlink -f "$0")")/source.sh"
@@ -15,5 +15,7 @@ flags=$(dpkg-buildflags --get CFLAGS)
 make -s -j"$(nproc)" libxml2.la
 install -D -m 644 "$(readlink -f .libs/libxml2.so.2)" /usr/local/lib/libxml2.so.2
 strip --strip-unneeded /usr/local/lib/libxml2.so.2
+# in the order of these files' names; Debian's own, libc.conf, comes behind aarch64-linux-gnu.conf
+echo /usr/local/lib >/etc/ld.so.conf.d/000-local.conf
 ldconfig
 rm -rf "$folder"
