@@ -8,7 +8,7 @@
 #   CPU      of one core over 30 s in which COMMAND prints ten lines a second and saves a checkpoint
 #            of 1 MB every three, to MinIO; then the same with nothing but waiting
 set -u
-jobferry=$1
+jobferry=$(realpath "$1")
 work=$(mktemp -d -p /dev/shm)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
