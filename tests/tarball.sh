@@ -102,6 +102,7 @@ for base in "$@"; do
   inside "$endpoint" jobferry infer --data_dir=/root/digits --ckpt_dir=/root/jobhttp/ckpt --output_dir=/root/seen >/dev/null ||
     fail "$system: infer"
   head -c 4 "$bare/root/seen/predictions.png" | grep -q PNG || fail "$system: the picture"
+  grep -q '<svg ' "$bare/root/jobhttp/output/curve.svg" || fail "$system: the curve"
   for page in jobferry jobferry-cp; do
     gzip -dc "$top/share/man/man1/$page.1.gz" | grep -q '^\.TH JOBFERRY' || fail "$page.1"
   done

@@ -29,7 +29,7 @@ sed -n 's/^\(\/[^(]*\.a\)(.*/\1/p' "$build/map" | sort -u | while read -r archiv
   case $archive in
     "$prefix"/lib/libcurl.a) echo "$archive libcurl4-openssl-dev built for HTTP alone from Debian's source of this version" ;;
     "$prefix"/lib/libxml2.a) echo "$archive libxml2-dev built without ICU, lzma, zlib, iconv and network from Debian's source of this version" ;;
-    "$prefix"/lib/libcairo.a) echo "$archive libcairo2-dev built for pictures in memory and PNG alone from Debian's source of this version" ;;
+    "$prefix"/lib/libcairo.a) echo "$archive libcairo2-dev built for pictures in memory, PNG and SVG alone from Debian's source of this version" ;;
     "$prefix"/lib/libisal.a) echo "$archive libisal-dev built for CRCs alone from Debian's source of this version" ;;
     "$prefix"/*) echo "whose is $archive?" >&2 && exit 1 ;;
     "$build"/*) ;; # ours

@@ -39,7 +39,7 @@ cd "$source_folder"
 oldest=GLIBC_2.2.5
 [ "$(uname -m)" != aarch64 ] || oldest=GLIBC_2.17
 echo "__asm__(\".symver hypot, hypot@$oldest\");" >"$folder/hypot.h"
-flags="$flags -include $folder/hypot.h" configure --enable-png --disable-{fc,ft,gobject,interpreter,pdf,ps,script,svg,trace,xcb,xlib,xml,full-testing,gtk-doc,valgrind}
+flags="$flags -include $folder/hypot.h" configure --enable-{png,svg} --disable-{fc,ft,gobject,interpreter,pdf,ps,script,trace,xcb,xlib,xml,full-testing,gtk-doc,valgrind}
 make -s "$jobs" -C src install >/dev/null
 cd "$folder"
 
