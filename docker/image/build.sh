@@ -13,6 +13,6 @@ cmake --build "$build"
 # build container does not let it (test_watch, test_report).
 without="test_watch|test_report|check_.*"
 # qemu-user's vfork is a fork, so that posix_spawn cannot tell of a program that is not there; and its floating
-# point takes test_train longer than a test may: image_arm64.sh runs that one by itself.
+# point takes test_train longer than a test may: tests/image.sh runs that one by itself.
 [ "${TESTS:-}" != emulated ] || without+="|test_key_process|test_train"
 [ $tests = OFF ] || ctest --test-dir "$build" -LE "minio|program" -E "^($without)$" -j "$(nproc)" --output-on-failure
