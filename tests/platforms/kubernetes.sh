@@ -21,6 +21,16 @@ fi
 kustomize build base >"$work/base.yaml"
 kustomize build minio >"$work/minio.yaml"
 echo "ok - kustomize builds base and minio"
+for name in base minio; do
+  cp -r . "$work/tree"
+  (cd "$work/tree/$name" && kustomize edit set image jobferry=registry.example/jobferry:1 && kustomize build .) >"$work/log"
+  if ! grep -q 'image: registry.example/jobferry:1' "$work/log" || grep 'image: jobferry' "$work/log"; then
+    echo "not ok - $name with another image"
+    exit 1
+  fi
+  rm -r "$work/tree"
+done
+echo "ok - an image set in the folder that is applied is all containers' image"
 
 decode=$("$here/decoder.sh" kubernetes)
 for name in base/job.yaml base/cronjob.yaml minio/minio.yaml; do
