@@ -29,13 +29,8 @@ static void add(struct builder *builder, const char *tag, const char *type, size
                                      .dims = dims,
                                      .content = content,
                                      .content_size = content_size};
-    size_t size = 0;
-    uint8_t *chunk = wire_pack(&entry, &size);
-    assert_non_null(chunk);
-    assert_true(builder->size + size <= sizeof builder->bytes);
-    memcpy(builder->bytes + builder->size, chunk, size);
-    builder->size += size;
-    free(chunk);
+    assert_true(builder->size + wire_size(&entry) <= sizeof builder->bytes);
+    builder->size += wire_pack(&entry, builder->bytes + builder->size);
 }
 
 static void test_one_entry_of_every_kind(void **unused)

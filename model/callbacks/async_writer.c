@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/base/threads.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/model_error.h"
 #include "model/training/lenet.h"
 
@@ -111,8 +112,11 @@ void async_writer_put(struct async_writer *writer, const struct model *model,
     writer->copy.moments = writer->moments;
     writer->copy.second = writer->second;
     memcpy(writer->weights, model->weights, block);
-    memcpy(writer->moments, model->moments, block);
-    memcpy(writer->second, model->second, block);
+    for (size_t i = 0; i < CHECKPOINT_BLOCKS_MAX && !saving->weights_only; i++) {
+        if (optimizer_entries[model->config.optimizer].blocks[i]) {
+            memcpy(optimizer_block(&writer->copy, i), optimizer_block(model, i), block);
+        }
+    }
     writer->has_state = state != NULL;
     if (state) {
         writer->state = *state;

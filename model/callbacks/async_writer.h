@@ -2,9 +2,9 @@
  * async_writer.h - saves checkpoints on a thread of its own, from copies, while training goes on.
  *
  * One write at a time: to hand over the next is to wait for the one before, as MindSpore 2 does.
- * What the training pays is a copy of three blocks, and the wait only where saves come faster than
- * the disk takes them. The file itself is written as every other, whole under its name or not at
- * all, so a death in mid-save leaves nothing by that name.
+ * What the training pays is a copy of what goes into the file, and the wait only where saves come
+ * faster than the disk takes them. The file itself is written as every other, whole under its name
+ * or not at all, so a death in mid-save leaves nothing by that name.
  */
 #ifndef MODEL_ASYNC_WRITER_H
 #define MODEL_ASYNC_WRITER_H

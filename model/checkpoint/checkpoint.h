@@ -143,7 +143,11 @@ enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
 /* Element i of a tensor that is not text. */
 double tensor_value(const struct model_tensor *tensor, size_t i);
 
-/* The bytes of jobferry.crc32's chunk, malloc'ed; NULL when there is no memory. */
-uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size);
+enum {
+    CHECKPOINT_SUM_MAX = 64 /* bytes of jobferry.crc32's chunk */
+};
+
+/* Lays jobferry.crc32's chunk down at out and returns its bytes. */
+size_t checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, uint8_t out[CHECKPOINT_SUM_MAX]);
 
 #endif

@@ -207,12 +207,10 @@ static enum model_code add_tensor(struct reading *reading, struct wire_entry *en
 static bool sum_fits(const struct reading *reading)
 {
     uint32_t crc = gzip_crc32(0, reading->data, reading->start);
-    size_t size = 0;
-    uint8_t *expected = checkpoint_sum_pack(reading->chunks, crc, &size);
-    bool fits = expected && size == reading->position - reading->start &&
-                memcmp(expected, reading->data + reading->start, size) == 0;
-    free(expected);
-    return fits;
+    uint8_t expected[CHECKPOINT_SUM_MAX];
+    size_t size = checkpoint_sum_pack(reading->chunks, crc, expected);
+    return size == reading->position - reading->start &&
+           memcmp(expected, reading->data + reading->start, size) == 0;
 }
 
 static enum model_code read_chunks(struct reading *reading)

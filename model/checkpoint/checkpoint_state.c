@@ -127,7 +127,7 @@ void checkpoint_state_pack(struct checkpoint_state_entries *packed, const struct
     pack_number(packed, FIELDS + 1, "step_num", state->cumulative_step);
 }
 
-uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size)
+size_t checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, uint8_t out[CHECKPOINT_SUM_MAX])
 {
     const int64_t numbers[2] = {(int64_t)chunks, crc32};
     const int64_t dims[1] = {2};
@@ -137,7 +137,8 @@ uint8_t *checkpoint_sum_pack(uint64_t chunks, uint32_t crc32, size_t *size)
                                      .rank = 1,
                                      .content = numbers,
                                      .content_size = sizeof numbers};
-    return wire_pack(&entry, size);
+    assert(wire_size(&entry) <= CHECKPOINT_SUM_MAX);
+    return wire_pack(&entry, out);
 }
 
 static bool unpack_number(const struct model_tensor *tensor, uint64_t max, uint64_t *number)

@@ -1,6 +1,6 @@
 /*
- * checkpoint_write.c - a model and its state as tensors, and tensors into a .ckpt file, chunk after
- * chunk. (Into safetensors: safetensors.c.)
+ * checkpoint_write.c - a model and its state as tensors, and tensors into a .ckpt file. (Into
+ * safetensors: safetensors.c.)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,84 +16,63 @@
 
 #include "model/model_banned.h"
 
-/* A file being written and the sum of what is in it so far. */
-struct writing {
-    struct atomic_file file;
-    uint64_t chunks;
-    uint32_t crc32;
-    struct model_error *err;
-};
-
-static enum model_code write_chunk(struct writing *writing, uint8_t *bytes, size_t size)
-{
-    if (!bytes) {
-        return model_fail(writing->err, MODEL_BUG, "write checkpoint %s: no memory",
-                          writing->file.path);
-    }
-    writing->chunks++;
-    writing->crc32 = gzip_crc32(writing->crc32, bytes, size);
-    enum model_code code = atomic_file_write(&writing->file, bytes, size, writing->err);
-    free(bytes);
-    return code;
-}
-
-static enum model_code write_entry(struct writing *writing, const struct wire_entry *entry)
-{
-    size_t size = 0;
-    uint8_t *bytes = wire_pack(entry, &size);
-    return write_chunk(writing, bytes, size);
-}
-
 /*
  * MindSpore 1.0 writes the shape () as one dim of 0, and so do we: the first 18 are its bytes. 2.x
  * writes it without dims, as no_dims asks; text has its dim of 0 there too.
  */
-static enum model_code write_tensor(struct writing *writing, const struct model_tensor *tensor,
-                                    bool no_dims)
+static struct wire_entry entry_of(const struct model_tensor *tensor, bool no_dims)
 {
     static const int64_t zero[1] = {0};
     bool scalar = tensor->rank == 0 && (!no_dims || strcmp(tensor->type, "str") == 0);
-    const struct wire_entry entry = {.tag = tensor->name,
-                                     .type = tensor->type,
-                                     .dims = scalar ? zero : tensor->dims,
-                                     .rank = scalar ? 1 : tensor->rank,
-                                     .content = tensor->data,
-                                     .content_size = tensor->size};
-    return write_entry(writing, &entry);
+    return (struct wire_entry){.tag = tensor->name,
+                               .type = tensor->type,
+                               .dims = scalar ? zero : tensor->dims,
+                               .rank = scalar ? 1 : tensor->rank,
+                               .content = tensor->data,
+                               .content_size = tensor->size};
 }
 
-/* Our last entry, and behind it MindSpore's trailer: over all before, ours included. */
-static enum model_code write_sums(struct writing *writing, bool crc_check)
+/* Our last entry behind size bytes of chunks, and behind it MindSpore's trailer: over all before,
+   ours included. Returns the bytes of all. */
+static size_t add_sums(uint8_t *bytes, size_t size, size_t chunks, bool crc_check)
 {
-    size_t size = 0;
-    uint8_t *sum = checkpoint_sum_pack(writing->chunks, writing->crc32, &size);
-    enum model_code code = write_chunk(writing, sum, size);
-    if (code == MODEL_OK && crc_check) {
-        uint8_t trailer[CHECKPOINT_TRAILER_SIZE] = CHECKPOINT_TRAILER_MARK;
-        for (size_t i = 0; i < sizeof writing->crc32; i++) {
-            trailer[sizeof trailer - 1 - i] = (uint8_t)(writing->crc32 >> (8 * i));
-        }
-        code = atomic_file_write(&writing->file, trailer, sizeof trailer, writing->err);
+    uint32_t crc32 = gzip_crc32(0, bytes, size);
+    size_t sum = checkpoint_sum_pack(chunks, crc32, bytes + size);
+    if (!crc_check) {
+        return size + sum;
     }
-    return code;
+    crc32 = gzip_crc32(crc32, bytes + size, sum);
+    static const uint8_t mark[CHECKPOINT_TRAILER_SIZE] = CHECKPOINT_TRAILER_MARK;
+    uint8_t *trailer = bytes + size + sum;
+    memcpy(trailer, mark, sizeof mark);
+    for (size_t i = 0; i < sizeof crc32; i++) {
+        trailer[CHECKPOINT_TRAILER_SIZE - 1 - i] = (uint8_t)(crc32 >> (8 * i));
+    }
+    return size + sum + CHECKPOINT_TRAILER_SIZE;
 }
 
 enum model_code ckpt_write(const struct model_tensor *tensors, size_t count,
                            const struct model_saving *saving, const char *path,
                            struct model_error *err)
 {
-    struct writing writing = {.file = ATOMIC_FILE_INIT, .err = err};
-    enum model_code code = atomic_file_open(&writing.file, path, err);
-    for (size_t i = 0; i < count && code == MODEL_OK; i++) {
-        code = write_tensor(&writing, &tensors[i], saving->mindspore == 2);
+    const bool no_dims = saving->mindspore == 2;
+    size_t room = CHECKPOINT_SUM_MAX + CHECKPOINT_TRAILER_SIZE;
+    for (size_t i = 0; i < count; i++) {
+        const struct wire_entry entry = entry_of(&tensors[i], no_dims);
+        room += wire_size(&entry);
     }
-    if (code == MODEL_OK) {
-        code = write_sums(&writing, saving->crc_check);
+    uint8_t *bytes = malloc(room);
+    if (!bytes) {
+        return model_fail(err, MODEL_BUG, "write checkpoint %s: no memory", path);
     }
-    if (code == MODEL_OK) {
-        code = atomic_file_commit(&writing.file, err);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct wire_entry entry = entry_of(&tensors[i], no_dims);
+        size += wire_pack(&entry, bytes + size);
     }
-    atomic_file_release(&writing.file);
+    size = add_sums(bytes, size, count, saving->crc_check);
+    enum model_code code = atomic_file_put(path, bytes, size, err);
+    free(bytes);
     return code;
 }
 

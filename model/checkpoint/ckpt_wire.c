@@ -1,7 +1,5 @@
 #include "model/checkpoint/ckpt_wire.h"
 
-#include <stdlib.h>
-
 #include "ckpt.pb-c.h"
 
 #include "model/model_banned.h"
@@ -78,25 +76,41 @@ static void *unconst(const void *pointer)
     return both.out;
 }
 
-uint8_t *wire_pack(const struct wire_entry *entry, size_t *size)
+/* An entry as protobuf-c takes it, for as long as both live. */
+struct packing {
+    Ckpt__Tensor tensor;
+    Ckpt__Value value;
+    Ckpt__Value *values[1];
+    Ckpt__Checkpoint checkpoint;
+};
+
+static void prepare(struct packing *packing, const struct wire_entry *entry)
 {
-    Ckpt__Tensor tensor = CKPT__TENSOR__INIT;
-    tensor.n_dims = entry->rank;
-    tensor.dims = unconst(entry->dims);
-    tensor.tensor_type = unconst(entry->type);
-    tensor.tensor_content.len = entry->content_size;
-    tensor.tensor_content.data = unconst(entry->content);
-    Ckpt__Value value = CKPT__VALUE__INIT;
-    value.tag = unconst(entry->tag);
-    value.tensor = &tensor;
-    Ckpt__Value *values[] = {&value};
-    Ckpt__Checkpoint checkpoint = CKPT__CHECKPOINT__INIT;
-    checkpoint.n_value = 1;
-    checkpoint.value = values;
-    *size = ckpt__checkpoint__get_packed_size(&checkpoint);
-    uint8_t *bytes = malloc(*size);
-    if (bytes) {
-        ckpt__checkpoint__pack(&checkpoint, bytes);
-    }
-    return bytes;
+    *packing = (struct packing){.tensor = CKPT__TENSOR__INIT,
+                                .value = CKPT__VALUE__INIT,
+                                .values = {&packing->value},
+                                .checkpoint = CKPT__CHECKPOINT__INIT};
+    packing->tensor.n_dims = entry->rank;
+    packing->tensor.dims = unconst(entry->dims);
+    packing->tensor.tensor_type = unconst(entry->type);
+    packing->tensor.tensor_content.len = entry->content_size;
+    packing->tensor.tensor_content.data = unconst(entry->content);
+    packing->value.tag = unconst(entry->tag);
+    packing->value.tensor = &packing->tensor;
+    packing->checkpoint.n_value = 1;
+    packing->checkpoint.value = packing->values;
+}
+
+size_t wire_size(const struct wire_entry *entry)
+{
+    struct packing packing;
+    prepare(&packing, entry);
+    return ckpt__checkpoint__get_packed_size(&packing.checkpoint);
+}
+
+size_t wire_pack(const struct wire_entry *entry, uint8_t *out)
+{
+    struct packing packing;
+    prepare(&packing, entry);
+    return ckpt__checkpoint__pack(&packing.checkpoint, out);
 }

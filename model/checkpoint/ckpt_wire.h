@@ -39,7 +39,9 @@ enum wire_result wire_read(const uint8_t *data, size_t size, size_t *position,
                            struct wire_entry *entry);
 void wire_release(struct wire_entry *entry);
 
-/* The chunk of an entry, malloc'ed, its length to *size. NULL when there is no memory. */
-uint8_t *wire_pack(const struct wire_entry *entry, size_t *size);
+/* Bytes of the chunk of an entry. */
+size_t wire_size(const struct wire_entry *entry);
+/* Lays the chunk of an entry down at out, which has room for wire_size bytes; returns those. */
+size_t wire_pack(const struct wire_entry *entry, uint8_t *out);
 
 #endif

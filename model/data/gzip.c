@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <isa-l/crc.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ struct gzip_writer {
 
 uint32_t gzip_crc32(uint32_t crc, const void *data, size_t size)
 {
-    return (uint32_t)crc32_z(crc, data, size);
+    return crc32_gzip_refl(crc, data, size);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

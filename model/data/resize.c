@@ -1,5 +1,7 @@
 #include "model/data/resize.h"
 
+#include <string.h>
+
 #include "model/model_banned.h"
 
 enum {
@@ -7,49 +9,54 @@ enum {
     TO = MODEL_INPUT_SIDE
 };
 
-/* Where line d of the result lies between two lines of the source: weights sum to 2048. */
-struct place {
-    int first; /* -1..27; first + 1 is the other */
-    int first_weight;
-    int second_weight;
+/*
+ * Line 8g + j of the result lies between lines 7g + j - 1 and 7g + j of the source, at
+ * (8g + j + 0.5)·28/32 - 0.5 = 7g + j - 1 + (15 - 2j)/16: near[] is the weight of the later line,
+ * 11 bits, and what it leaves of 2048 that of the earlier.
+ */
+enum {
+    GROUP_FROM = 7,
+    GROUP_TO = 8,
+    GROUPS = FROM / GROUP_FROM
 };
 
-static struct place place_of(int d)
-{
-    /* (d + 0.5)·28/32 - 0.5 in 1/16: (2d + 1)·7 - 8, from -1 to 433. */
-    int sixteenths = (2 * d + 1) * 7 - 8;
-    int first = sixteenths < 0 ? -1 : sixteenths / 16;
-    int fraction = sixteenths - 16 * first;
-    return (struct place){first, (16 - fraction) * 128, fraction * 128};
-}
+static const int16_t near[GROUP_TO] = {15 * 128, 13 * 128, 11 * 128, 9 * 128,
+                                       7 * 128,  5 * 128,  3 * 128,  1 * 128};
+static const int16_t far[GROUP_TO] = {1 * 128, 3 * 128,  5 * 128,  7 * 128,
+                                      9 * 128, 11 * 128, 13 * 128, 15 * 128};
 
-static int clamp(int line)
+/* A row: 8 + 11 bits, of which the lower 4 go. At the borders both neighbours are the same pixel,
+   which is OpenCV's weight of (2048, 0) there. */
+static void across(const uint8_t in[FROM], int16_t out[TO])
 {
-    return line < 0 ? 0 : line > FROM - 1 ? FROM - 1 : line;
+    uint8_t padded[1 + FROM + 1];
+    padded[0] = in[0];
+    memcpy(padded + 1, in, FROM);
+    padded[1 + FROM] = in[FROM - 1];
+    for (size_t g = 0; g < GROUPS; g++) {
+        for (size_t j = 0; j < GROUP_TO; j++) {
+            const uint8_t *at = padded + GROUP_FROM * g + j;
+            out[GROUP_TO * g + j] = (int16_t)((at[0] * far[j] + at[1] * near[j]) >> 4);
+        }
+    }
 }
 
 void resize_28_to_32(const uint8_t *in, uint8_t *out)
 {
-    /* Across: 8 + 11 bits. At the borders both neighbours are the same pixel, which is OpenCV's
-       weight of (2048, 0) there. */
-    int across[FROM][TO];
-    for (int x = 0; x < TO; x++) {
-        struct place place = place_of(x);
-        int left = clamp(place.first);
-        int right = clamp(place.first + 1);
-        for (int y = 0; y < FROM; y++) {
-            across[y][x] = in[y * FROM + left] * place.first_weight +
-                           in[y * FROM + right] * place.second_weight;
-        }
+    int16_t rows[1 + FROM + 1][TO];
+    for (size_t y = 0; y < FROM; y++) {
+        across(in + y * FROM, rows[1 + y]);
     }
+    memcpy(rows[0], rows[1], sizeof rows[0]);
+    memcpy(rows[1 + FROM], rows[FROM], sizeof rows[0]);
     /* Down: each product is cut to 2 fractional bits before they are added and rounded. */
-    for (int y = 0; y < TO; y++) {
-        struct place place = place_of(y);
-        const int *top = across[clamp(place.first)];
-        const int *bottom = across[clamp(place.first + 1)];
-        for (int x = 0; x < TO; x++) {
-            int sum = ((place.first_weight * (top[x] >> 4)) >> 16) +
-                      ((place.second_weight * (bottom[x] >> 4)) >> 16);
+    for (size_t y = 0; y < TO; y++) {
+        const size_t j = y % GROUP_TO;
+        const size_t row = GROUP_FROM * (y / GROUP_TO) + j;
+        const int16_t *above = rows[row];
+        const int16_t *below = rows[row + 1];
+        for (size_t x = 0; x < TO; x++) {
+            int sum = ((far[j] * above[x]) >> 16) + ((near[j] * below[x]) >> 16);
             out[y * TO + x] = (uint8_t)((sum + 2) >> 2);
         }
     }
