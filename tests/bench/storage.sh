@@ -120,8 +120,12 @@ make_data() {
   local source=$folder/source
   mkdir -p "$source"
   # A virtual machine's memory costs most the first time that it is touched: that is nobody's copy.
-  if [ "$medium" = tmpfs ] && [[ $WORKLOADS == *W1* ]]; then
-    head -c $((W1_MIB * 3))M /dev/zero >"$folder/touched"
+  if [ "$medium" = tmpfs ]; then
+    local touched=0
+    [[ $WORKLOADS != *W2* ]] || touched=$((W2_COUNT / 5))
+    [[ $WORKLOADS != *W3* ]] || touched=$((W3_COUNT * 24))
+    [[ $WORKLOADS != *W1* ]] || touched=$((W1_MIB * 3))
+    head -c "$touched"M /dev/zero >"$folder/touched"
     rm "$folder/touched"
   fi
   for workload in $WORKLOADS; do
