@@ -64,7 +64,7 @@ up_to_date() { # IMAGE: asks Debian's archive and its security archive now
   # shellcheck disable=SC2016 # for the inner shell
   buildah run --user 0 --network host "${mirror[@]}" ${APT_SOURCES:+--env=APT_CONFIG=/etc/apt/sources.list.d/apt.settings} "$container" -- bash -euc '
     apt-get -q update >/dev/null
-    apt-cache policy | grep -q "n=bookworm-security" || { echo "the security archive is not among the sources"; exit 1; }
+    apt-cache policy | grep "n=bookworm-security" >/dev/null || { echo "the security archive is not among the sources"; exit 1; }
     pending=$(apt-get -s dist-upgrade | grep ^Inst || true)
     [ -z "$pending" ] || { echo "$pending"; exit 1; }' >"$work/log" 2>&1 || { cat "$work/log"; fail "$1: an update is pending"; }
 }
@@ -102,7 +102,7 @@ said "modelarts: bash, ma-user, the program"
 modelarts=$container
 config_is "$image-trainer" 'Entrypoint ["/opt/jobferry/bin/jobferry"]'
 from "$image-trainer"
-buildah run "$container" -- /opt/jobferry/bin/jobferry --version | grep -q '^jobferry ' || fail "trainer"
+buildah run "$container" -- /opt/jobferry/bin/jobferry --version | grep '^jobferry ' >/dev/null || fail "trainer"
 said "trainer: runs in its base"
 config_is "$image" 'Entrypoint ["jobferry"]' 'User "1000:1000"' 'WorkingDir "/scratch"' 'title jobferry' 'version 0.1.0' \
   'Env ["PATH=/opt/jobferry/bin", "HOME=/scratch"]'

@@ -48,20 +48,20 @@ inside() {
 }
 inside 'apt-get -q update; apt-get -q install -y --no-install-recommends /root/*.deb' >"$work/log" 2>&1 ||
   { tail "$work/log"; fail "installation"; }
-inside 'jobferry --version' | grep -q '^jobferry [0-9]' || fail "jobferry --version"
+inside 'jobferry --version' | grep '^jobferry [0-9]' >/dev/null || fail "jobferry --version"
 said "it installs in a bare Debian and starts"
 inside 'apt-get -q install -y --no-install-recommends man-db gcc libc6-dev pkg-config bash-completion' >"$work/log" 2>&1 ||
   { tail "$work/log"; fail "tools"; }
-inside 'man jobferry-cp' | grep -q -e '--recursive' || fail "the manual page"
+inside 'man jobferry-cp' | grep -e '--recursive' >/dev/null || fail "the manual page"
 said "man jobferry-cp"
 # shellcheck disable=SC2016 # for the inner shell
 inside '. /usr/share/bash-completion/bash_completion; _completion_loader jobferry || true
-  COMP_WORDS=(jobferry cp --recu) COMP_CWORD=2; _jobferry; echo "${COMPREPLY[*]}"' | grep -qx -e --recursive || fail "completion"
+  COMP_WORDS=(jobferry cp --recu) COMP_CWORD=2; _jobferry; echo "${COMPREPLY[*]}"' | grep -x -e --recursive >/dev/null || fail "completion"
 said "bash completes an option"
 # shellcheck disable=SC2016
 inside 'cd /root; gcc -std=c11 -Wall -Werror copy_folder.c -o copy_folder $(pkg-config --cflags --libs libjobferry-storage)
   mkdir from; echo one >from/a; echo two >from/b; jobferry mb s3://package; ./copy_folder from s3://package/to; jobferry cat s3://package/to/b' |
-  tee "$work/log" | grep -qx two || { cat "$work/log"; fail "the C program"; }
+  tee "$work/log" | grep -x two >/dev/null || { cat "$work/log"; fail "the C program"; }
 said "a C program, compiled by pkg-config, has copied a folder to MinIO"
 inside 'apt-get -q remove -y jobferry >/dev/null 2>&1; ! command -v jobferry; ! ls /usr/share/man/man1/jobferry* 2>/dev/null'
 said "it goes without a trace"

@@ -73,11 +73,11 @@ for base in "$@"; do
   tar -C "$bare" -xf "$base"
   mount -t proc proc "$bare/proc"
   cp /etc/resolv.conf /etc/hosts "$bare/etc/"
-  system="$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$bare/etc/os-release"), $(chroot "$bare" ldd --version | head -n 1)"
+  system="$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$bare/etc/os-release"), $(chroot "$bare" ldd --version | sed -n 1p)"
   cp "$tarball" "$bare/root/"
   inside "$endpoint" tar -C /root -xzf "/root/$name"
   top=$bare/root/${name%.tar.gz}
-  inside "$endpoint" jobferry --version | grep -q '^jobferry [0-9]' || fail "$system: jobferry --version"
+  inside "$endpoint" jobferry --version | grep '^jobferry [0-9]' >/dev/null || fail "$system: jobferry --version"
   inside "$endpoint" jobferry data digits /root/digits --train=640 --test=320 >/dev/null || fail "$system: digits"
   bucket=s3://tarball-$RANDOM
   for to in "$MINIO_ENDPOINT" "$endpoint"; do
@@ -94,17 +94,17 @@ for base in "$@"; do
     inside "$to" jobferry cp -r /root/digits "$bucket/data" >/dev/null || fail "$system: cp by $to"
     inside "$to" jobferry --data_url="$bucket/data" --train_url="$bucket/out" --epochs=1 --work_dir="/root/job${to%%:*}" \
       >"$work/log" 2>&1 || { tail "$work/log"; fail "$system: job by $to"; }
-    inside "$to" jobferry ls "$bucket/out/ckpt/" | grep -q lenet-1_20.ckpt || fail "$system: checkpoint by $to"
+    inside "$to" jobferry ls "$bucket/out/ckpt/" | grep lenet-1_20.ckpt >/dev/null || fail "$system: checkpoint by $to"
   done
   cp "$work/ca.pem" "$bare/root/ca.pem"
   rm -r "$bare/etc/pki"
   inside "$endpoint" SSL_CERT_FILE=/root/ca.pem jobferry ls "$bucket/data/" >/dev/null || fail "$system: SSL_CERT_FILE"
   inside "$endpoint" jobferry infer --data_dir=/root/digits --ckpt_dir=/root/jobhttp/ckpt --output_dir=/root/seen >/dev/null ||
     fail "$system: infer"
-  head -c 4 "$bare/root/seen/predictions.png" | grep -q PNG || fail "$system: the picture"
+  head -c 4 "$bare/root/seen/predictions.png" | grep PNG >/dev/null || fail "$system: the picture"
   grep -q '<svg ' "$bare/root/jobhttp/output/curve.svg" || fail "$system: the curve"
   for page in jobferry jobferry-cp; do
-    gzip -dc "$top/share/man/man1/$page.1.gz" | grep -q '^\.TH JOBFERRY' || fail "$page.1"
+    gzip -dc "$top/share/man/man1/$page.1.gz" | grep '^\.TH JOBFERRY' >/dev/null || fail "$page.1"
   done
   # shellcheck disable=SC2016 # for the inner shell
   inside "$endpoint" bash -euc '. "$1/share/bash-completion/completions/jobferry"

@@ -104,7 +104,7 @@ start=$(sed -n 's/^- Start: `\(.*\)`$/\1/p' "$here/../../docker/slurm/README.md"
 id=$(bash -c "$start" | grep -o '[0-9]*$') || fail "$start"
 until_is "$id" COMPLETED 120
 TRAIN_URL=s3://out/job1
-jobferry ls "$TRAIN_URL/ckpt/" | grep -q lenet-20_ || fail "no checkpoint of epoch 20"
+jobferry ls "$TRAIN_URL/ckpt/" | grep lenet-20_ >/dev/null || fail "no checkpoint of epoch 20"
 [ -z "$(ls tmp)" ] || fail "something is left on the node"
 said "$start"
 
@@ -125,7 +125,7 @@ begin() { # NAME OPTION…: sets id; returns once its second checkpoint is out
   export DATA_URL=s3://data/MNIST TRAIN_URL=s3://out/$1
   id=$(sbatch --parsable "${@:2}" job.sbatch -- ./trainer)
   for _ in $(seq 1 300); do
-    ! jobferry ls "$TRAIN_URL/ckpt/" 2>/dev/null | grep -q model-2_1 || return 0
+    ! jobferry ls "$TRAIN_URL/ckpt/" 2>/dev/null | grep model-2_1 >/dev/null || return 0
     sleep 0.2
   done
   cat "slurm-$id.out"
