@@ -31,6 +31,9 @@ struct lock {
     bool is_conditional;
     double beat_s, lease_s;
     char owner[24]; /* random: who we are */
+    /* When this process began, once for all beats: qemu-user tells each thread its own beginning.
+     */
+    uint64_t pid_started;
     uint64_t heartbeat;
     char tag[STORAGE_ETAG_MAX + 1]; /* of what we wrote last */
 
@@ -116,7 +119,7 @@ static char *make_text(struct lock *lock)
     json_t *root = json_pack(
         "{si ss sI ss ss sI sI sI ss sI ss sI}", "version", 1, "run", lock->run, "attempt",
         (json_int_t)lock->attempt, "host", host, "boot_id", boot, "pid", (json_int_t)getpid(),
-        "pid_started", (json_int_t)start_of(getpid()), "pid_namespace", (json_int_t)pid_namespace(),
+        "pid_started", (json_int_t)lock->pid_started, "pid_namespace", (json_int_t)pid_namespace(),
         "owner", lock->owner, "heartbeat", (json_int_t)++lock->heartbeat, "updated", now,
         "lease_seconds", (json_int_t)ceil(lock->lease_s));
     pthread_mutex_unlock(&lock->guard);
@@ -382,6 +385,7 @@ static struct lock *lock_new(struct app *app, const struct lock_options *options
     lock->beat_s = options->beat_s > 0 ? options->beat_s : LOCK_BEAT_S;
     lock->lease_s = options->lease_s > 0 ? options->lease_s : LOCK_LEASE_S;
     make_owner(lock->owner, sizeof lock->owner);
+    lock->pid_started = start_of(getpid());
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&lock->guard, NULL);
