@@ -29,6 +29,7 @@ program_test(test_completion)
 program_test(test_engine MINIO)
 program_test(test_curve)
 program_test(test_disk MINIO LABELS threads)
+program_test(test_disk_errors MINIO ARGS $<TARGET_FILE:disk_faults>)
 program_test(test_hostile ARGS $<TARGET_FILE:hostile_store> LABELS threads)
 program_test(test_pid1 ARGS $<TARGET_FILE:tell_signals>)
 program_test(test_records LABELS threads)
@@ -57,6 +58,12 @@ program_test(test_wire ARGS $<TARGET_FILE:hostile_store>)
 
 add_executable(strip_conditions strip_conditions.c)
 target_link_libraries(strip_conditions PRIVATE project_flags)
+
+# A disk that fails on demand, for test_disk_errors.sh. It is loaded before the sanitizers, so without.
+add_library(disk_faults MODULE disk_faults.c)
+target_compile_definitions(disk_faults PRIVATE _GNU_SOURCE)
+target_compile_options(disk_faults PRIVATE -Wall -Wextra -Wshadow -Wconversion -Werror)
+target_link_libraries(disk_faults PRIVATE ${CMAKE_DL_LIBS})
 
 # A store that no real one will be, for test_hostile.sh.
 add_executable(hostile_store hostile_store.c)

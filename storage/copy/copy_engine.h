@@ -241,16 +241,17 @@ enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_o
  * Going on. find opens the journal of a big object, whose part_size it may change to that of the
  * upload under way; begin begins the upload or takes that one up; recall says whether a part is in
  * already, with its sum in part_crcs, and its bytes in the buffer when the check wants them; note
- * writes a part down that is in; end ends upload and journal, if there are any, and keep leaves
- * both for later. may_pass: a failure after which it is worth keeping them.
+ * writes a part down that is in, and fails where the disk does; end ends upload and journal, if
+ * there are any, and keep leaves both for later. may_pass: a failure after which it is worth
+ * keeping them.
  */
 void copy_resume_find(struct copy_engine *engine, struct copy_object *object);
 enum storage_code copy_resume_begin(struct copy_engine *engine, struct copy_object *object,
                                     const struct upload_plan *wanted, struct storage_error *err);
 bool copy_resume_recall(struct copy_worker *worker, struct copy_object *object, unsigned part,
                         size_t size);
-void copy_resume_note(struct copy_engine *engine, struct copy_object *object, unsigned part,
-                      size_t size);
+enum storage_code copy_resume_note(struct copy_engine *engine, struct copy_object *object,
+                                   unsigned part, size_t size, struct storage_error *err);
 void copy_resume_end(struct copy_object *object, bool keep);
 bool copy_resume_may_pass(enum storage_code code);
 
@@ -295,6 +296,7 @@ struct copy_sending {
     struct source_reader *reader;
     uint64_t offset; /* of the part */
     struct upload_body body;
+    struct storage_error error; /* of the first reading that failed while it was sent */
 };
 
 /* Whether size bytes may be sent without being kept. */
@@ -307,6 +309,10 @@ enum storage_code copy_send_begin(struct copy_worker *worker, const struct copy_
                                   unsigned part, size_t size, struct copy_sending *sending,
                                   struct storage_error *err);
 void copy_send_end(struct copy_sending *sending);
+/* What a sending that failed with code and err failed of: its source, where that could not be read.
+ */
+enum storage_code copy_send_cause(const struct copy_sending *sending, enum storage_code code,
+                                  struct storage_error *err);
 
 /* ---- routes --------------------------------------------------------------------------------- */
 

@@ -160,8 +160,9 @@ void copy_end_completed(struct copy_engine *engine, struct copy_object *object, 
     copy_end_stored(engine, object, &crc32, judge(engine, object->check.kind, stored));
 }
 
-/* The whole is in and checked: make it visible. */
-static void end_copied(struct copy_engine *engine, struct copy_object *object, uint32_t crc)
+/* The whole is in and checked: make it visible. sending: where it is read only now; or NULL. */
+static void end_copied(struct copy_engine *engine, struct copy_object *object, uint32_t crc,
+                       const struct copy_sending *sending)
 {
     struct storage_error err = {0};
     enum storage_verified stored = STORAGE_VERIFIED_SIZE;
@@ -171,8 +172,12 @@ static void end_copied(struct copy_engine *engine, struct copy_object *object, u
         return;
     }
     object->upload = NULL; /* completing frees it, also when it fails */
-    if (upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err) !=
-        STORAGE_OK) {
+    enum storage_code code =
+        upload->store->backend->upload_complete(upload, object->info.size, crc, &stored, &err);
+    if (code != STORAGE_OK) {
+        if (sending) {
+            copy_send_cause(sending, code, &err);
+        }
         copy_end_failed(engine, object, &err);
         return;
     }
@@ -259,7 +264,7 @@ static void run_whole_stream(struct copy_worker *worker, struct copy_object *obj
         code = copy_check_finish(&object->check, &object->info, 1, crc, object->source, &err);
     }
     if (code == STORAGE_OK) {
-        end_copied(engine, object, crc);
+        end_copied(engine, object, crc, NULL);
     } else {
         copy_end_failed(engine, object, &err);
     }
@@ -272,9 +277,10 @@ static enum storage_code send_part(struct copy_worker *worker, struct copy_objec
 {
     struct upload *upload = object->upload;
     enum storage_code code = copy_send_begin(worker, object, part, size, sending, err);
-    return code == STORAGE_OK
-               ? upload->store->backend->upload_part_body(upload, part + 1, &sending->body, err)
-               : code;
+    if (code == STORAGE_OK) {
+        code = upload->store->backend->upload_part_body(upload, part + 1, &sending->body, err);
+    }
+    return copy_send_cause(sending, code, err);
 }
 
 /* A larger file of one part. */
@@ -288,7 +294,7 @@ static void run_whole_send(struct copy_worker *worker, struct copy_object *objec
         code = send_part(worker, object, 0, size, &sending, &err);
     }
     if (code == STORAGE_OK) {
-        end_copied(worker->engine, object, sending.body.crc32);
+        end_copied(worker->engine, object, sending.body.crc32, &sending);
     } else {
         copy_end_failed(worker->engine, object, &err);
     }
@@ -337,7 +343,7 @@ static void run_whole(struct copy_worker *worker, struct copy_object *object)
     }
 done:
     if (code == STORAGE_OK) {
-        end_copied(engine, object, crc);
+        end_copied(engine, object, crc, NULL);
     } else {
         copy_end_failed(engine, object, &err);
     }
@@ -437,7 +443,7 @@ static void end_parts(struct copy_engine *engine, struct copy_object *object)
     }
     if (copy_check_finish(&object->check, &object->info, object->part_count, crc, object->source,
                           &err) == STORAGE_OK) {
-        end_copied(engine, object, crc);
+        end_copied(engine, object, crc, NULL);
     } else {
         copy_end_failed(engine, object, &err);
     }
@@ -484,7 +490,7 @@ static void run_part(struct copy_worker *worker, struct copy_object *object, uns
         code = fail_memory(object, &err);
     }
     if (code == STORAGE_OK && !there) {
-        copy_resume_note(engine, object, part, size);
+        code = copy_resume_note(engine, object, part, size, &err);
     }
     if (code == STORAGE_OK && object->check.md5) {
         code = hash_in_turn(engine, object, part, worker->buffer, size, &err);

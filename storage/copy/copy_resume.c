@@ -236,18 +236,23 @@ bool copy_resume_recall(struct copy_worker *worker, struct copy_object *object, 
     return true;
 }
 
-void copy_resume_note(struct copy_engine *engine, struct copy_object *object, unsigned part,
-                      size_t size)
+/*
+ * A disk that refuses to keep what is in says so once: to the next who asks it would say that all
+ * is well. So this is the end of the object, whatever the sync before its name is given would say.
+ */
+enum storage_code copy_resume_note(struct copy_engine *engine, struct copy_object *object,
+                                   unsigned part, size_t size, struct storage_error *err)
 {
+    enum storage_code code = STORAGE_OK;
     const struct backend *backend = object->upload->store->backend;
     char tag[JOURNAL_TAG_MAX] = "";
     if (!object->journal) {
-        return;
+        return STORAGE_OK;
     }
     backend->upload_part_tag(object->upload, part + 1, tag, sizeof tag);
     journal_add(object->journal, part + 1, object->part_crcs[part], tag);
     if (!backend->upload_sync) {
-        return;
+        return STORAGE_OK;
     }
     pthread_mutex_lock(&engine->lock);
     object->unsynced += size;
@@ -255,12 +260,13 @@ void copy_resume_note(struct copy_engine *engine, struct copy_object *object, un
     object->unsynced = mine ? 0 : object->unsynced;
     pthread_mutex_unlock(&engine->lock);
     if (mine) {
-        struct storage_error ignored;
         size_t count = journal_count(object->journal);
-        if (backend->upload_sync(object->upload, &ignored) == STORAGE_OK) {
+        code = backend->upload_sync(object->upload, err);
+        if (code == STORAGE_OK) {
             journal_synced(object->journal, count);
         }
     }
+    return code;
 }
 
 /* ---- ending --------------------------------------------------------------------------------- */

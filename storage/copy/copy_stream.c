@@ -192,9 +192,11 @@ bool copy_may_send(const struct copy_engine *engine, uint64_t size)
 
 static bool give(void *context, uint64_t offset, void *data, size_t size)
 {
-    const struct copy_sending *sending = context;
+    struct copy_sending *sending = context;
+    struct storage_error again; /* a second one is a consequence of the first, or the same */
+    struct storage_error *err = sending->error.code == STORAGE_OK ? &sending->error : &again;
     return sending->backend->reader_read(sending->reader, sending->offset + offset, data, size,
-                                         NULL) == STORAGE_OK;
+                                         err) == STORAGE_OK;
 }
 
 /* The sums of a body under way; NULL: not wanted. */
@@ -291,6 +293,16 @@ enum storage_code copy_send_begin(struct copy_worker *worker, const struct copy_
         code = source->backend->reader_look(sending->reader, &info, err);
     }
     return code == STORAGE_OK ? check_file(object, &info, err) : code;
+}
+
+enum storage_code copy_send_cause(const struct copy_sending *sending, enum storage_code code,
+                                  struct storage_error *err)
+{
+    if (code != STORAGE_OK && sending->error.code != STORAGE_OK) {
+        *err = sending->error;
+        code = err->code;
+    }
+    return code;
 }
 
 void copy_send_end(struct copy_sending *sending)

@@ -49,7 +49,9 @@ enum storage_code files_draft_write(struct files_draft *draft, const void *data,
                                     uint64_t offset, struct storage_error *err);
 /*
  * Sets the modification time (unless mtime_ns is 0), makes the content durable, renames, makes the
- * name durable. Ends the draft either way; on failure path is as it was.
+ * name durable. Ends the draft either way; on failure path is as it was, unless it is the folder
+ * that could not be made durable: then the new file, which is whole, has its name, until the
+ * machine dies.
  */
 enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_ns,
                                       struct storage_error *err);

@@ -373,7 +373,7 @@ static enum storage_code local_upload_sync(struct upload *base, struct storage_e
 {
     const struct local_upload *upload = (const struct local_upload *)base;
     if (fdatasync(upload->draft.fd) != 0) {
-        return storage_fail_errno(err, "sync", upload->draft.path, errno);
+        return files_fail_write(err, "sync", upload->draft.path, errno);
     }
     return STORAGE_OK;
 }

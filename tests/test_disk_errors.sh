@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# A disk that fails (EIO) or a quota that is full (EDQUOT), at each call that copies make: what was
+# there stays, the file is named, the others go on, and no sync that failed counts as one. By
+# with_minio.sh. $1: the binary, $2: disk_faults. As root also on real devices that fail, if the kernel
+# and mkfs can: ext4 on a device that is smaller than it says, btrfs with a quota.
+# shellcheck disable=SC2016 # inner shells have variables of their own
+set -u
+jobferry=$1
+disk_faults=$2
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
+
+export HOME=$scratch # no profile files of the machine's
+export AWS_ENDPOINT_URL=$MINIO_ENDPOINT AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER
+export AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
+b=s3://bucket
+back=$scratch/back disk=$scratch/disk # what a device is made of, and where it is mounted
+mkdir "$back" "$disk"
+unmount() { umount "$disk" 2>/dev/null; umount "$back" 2>/dev/null; }
+# shellcheck disable=SC2317 # called by lib.sh's trap
+at_end() { unmount; }
+
+# faulty RULES ARGUMENTS…: jobferry on a disk that fails so; the calls are in the file `calls`.
+faulty() {
+  local rules=$1
+  shift
+  rm -f calls
+  env DISK_FAULTS="$rules" DISK_FAULTS_LOG="$scratch/calls" LD_PRELOAD="$disk_faults" \
+    ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" "$jobferry" "$@"
+}
+met() { check "the fault was met" grep -q ' = ' calls; }
+nothing_else() { # FOLDER NAMES…: these, and no temporary file or journal
+  diff <(printf '%s\n' "${@:2}") <(ls -A "$1")
+}
+
+head -c 1000 /dev/urandom >tiny    # read whole
+head -c 3000000 /dev/urandom >mid  # one part, as it comes
+head -c 50000000 /dev/urandom >big # parts, and a journal
+mkdir few many
+for i in 1 2 3; do cp tiny few/f$i; done
+for i in $(seq 40); do cp tiny "many/f$i"; done # enough for one sync of the file system
+expect 0 '' "$jobferry" mb $b
+for name in tiny mid big; do expect 0 '' "$jobferry" cp $name $b/$name; done
+for name in few many; do expect 0 '' "$jobferry" cp -r $name $b/$name; done
+
+error='Input/output error$|Disk quota exceeded; make room there'
+count() { find "$1" -type f | wc -l; }
+
+# ---- into files
+mkdir to
+for name in tiny mid big; do
+  for rule in 'pwrite:EIO write' 'pwrite:EDQUOT write' 'fsync:EIO sync' 'fsync:EDQUOT sync' 'close:EIO publish'; do
+    read -r call verb <<<"$rule"
+    echo old >to/$name
+    expect 73 "^jobferry: $verb to/$name: ($error)" faulty "$call:/to/.$name.:1:1" cp $b/$name to/$name
+    met
+    one_line
+    check "what was there is there" grep -qx old to/$name
+    check "and nothing else" nothing_else to $name
+    rm to/$name
+  done
+  # its content is whole then, its name may not outlive the machine: no success
+  expect 73 "sync the folder of to/$name: Input/output error" faulty 'fsync:EIO:/to$' cp $b/$name to/$name
+  met
+  rm to/$name
+done
+expect 73 'write to/put: Input/output error' bash -c "DISK_FAULTS=pwrite:EIO:/to/. LD_PRELOAD='$disk_faults' \
+  ASAN_OPTIONS=verify_asan_link_order=0 '$jobferry' put - to/put <mid"
+check "nothing is left" test -z "$(ls -A to)"
+
+# The disk tells of an error once. Here that is in mid-copy, and the sync at its end then says that all is well.
+truncate -s 300M sparse
+expect 73 'sync to/sparse: Input/output error' faulty 'fdatasync:EIO:/to/.sparse.:1:1' cp sparse to/sparse
+met
+check "nothing is left" test -z "$(ls -A to)"
+rm sparse
+
+# One of many. A sync of the whole file system may be silent, or tell another of it.
+for rule in 'few pwrite:EIO:/to/.f2.' 'few pwrite:EDQUOT:/to/.f2.' 'few fsync:EIO:/to/.f2.' 'many pwrite:EIO:/to/.f2.' \
+  'many syncfs:EIO:/ fsync:EIO:/to/.f2.:1:1' 'many syncfs:OK:/ written:EIO:/to/.f2.:1:1 fsync:EIO:/to/.f2.:1:1' \
+  'many close:EIO:/to/.f2.'; do
+  read -r name faults <<<"$rule"
+  rm -rf to && mkdir to && echo old >to/f2
+  expect 73 "to/f2: ($error)" faulty "$faults" cp -r "$b/$name" to
+  one_line
+  met
+  check "what was there is there" grep -qx old to/f2
+  rm to/f2
+  check "the others came" diff -r --exclude=f2 "$name" to
+  check "and nothing else" test "$(count to)" -eq $(($(count "$name") - 1))
+done
+rm -rf to && mkdir to
+
+# ---- from files: when they are summed, and when they are sent
+no_object() { # KEY
+  expect 66 '404' "$jobferry" stat "$b/$1"
+  expect 0 '^0 left-overs' "$jobferry" cleanup --older_than=0 $b/
+}
+for rule in 'tiny 1' 'mid 1' 'mid 5' 'mid 13' 'mid 20' 'big 1' 'big 50' 'big 250'; do
+  read -r name at <<<"$rule"
+  expect 73 "^jobferry: read $name: Input/output error$" faulty "pread:EIO:/$name:$at" cp "$name" $b/up
+  met
+  one_line
+  no_object up
+done
+for at in 13 250; do # an error that passes is no reason to store half of it
+  name=$([ $at = 13 ] && echo mid || echo big)
+  expect 73 "^jobferry: read $name: Input/output error$" faulty "pread:EIO:/$name:$at:1" cp "$name" $b/up
+  no_object up
+done
+expect 0 '' "$jobferry" cp tiny $b/up
+expect 73 'read mid: Input/output error' faulty pread:EIO:/mid:13 cp mid $b/up
+expect 0 '' "$jobferry" cp $b/up down
+check "an older object stays" same_bytes tiny down
+expect 73 '^jobferry: read few/f2: Input/output error$' faulty pread:EIO:/few/f2 cp -r few $b/others
+one_line
+expect 0 'f3$' "$jobferry" ls $b/others/
+check "the others went" test "$(grep -c '/f[13]$\| f[13]$' "$output")" -eq 2
+
+# A folder that cannot be read to its end is no empty one.
+expect 73 'read folder.*Input/output error' faulty readdir:EIO:/many:7 sync --delete --max_delete=100 many $b/many
+met
+expect 0 '' "$jobferry" cp -r $b/many back
+check "nothing was deleted" diff -r many back
+
+# ---- devices
+device() { # TYPE SIZE OPTIONS…: a file system of 300 MiB on a device that has SIZE
+  unmount
+  mount -t tmpfs -o "size=$2" tmpfs "$back" && truncate -s 300m "$back/image" &&
+    "mkfs.$1" -q "${@:3}" "$back/image" && mount -o loop "$back/image" "$disk"
+}
+again() { umount "$disk" && mount -o loop "$back/image" "$disk"; } # what is there now comes from the device
+whole() { # FOLDER FROM: its files are
+  local file
+  for file in "$1"/*; do
+    [ ! -e "$file" ] || cmp "$file" "$2/${file##*/}" || return 1
+  done
+}
+device_error='Input/output error|No space left on device'
+mkdir lots
+for i in $(seq 60); do head -c 1m /dev/urandom >"lots/f$i"; done
+expect 0 '' "$jobferry" cp -r lots $b/lots
+if device ext4 24m -O ^has_journal 2>/dev/null; then
+  # Writing is well, and so is reading again; the device says no later.
+  expect 73 "(sync|write) $disk/big: ($device_error)" "$jobferry" cp $b/big "$disk/big"
+  one_line
+  check "nothing is left" test -z "$(find "$disk" -type f)"
+  device ext4 24m -O ^has_journal
+  expect 0 'copied 3' "$jobferry" cp -r few "$disk/few"
+  expect 73 "$disk/lots.*: ($device_error)" "$jobferry" cp --json -r $b/lots "$disk/lots"
+  sed -n 's|.*"destination":"[^"]*/\(f[0-9]*\)".*"verified".*|\1|p' "$output" >copied
+  again
+  check "what was there is whole on the device" diff -r few "$disk/few"
+  check "what was told of is, too" bash -c 'while read -r f; do cmp "$1/$f" "lots/$f" || exit 1; done <copied' _ "$disk/lots"
+  # A device that loses its end: what lies there cannot be read any more.
+  device ext4 300m -O ^has_journal
+  cp big tiny "$disk" && cp big "$disk/big2" && again && truncate -s 60m "$back/image"
+  expect 73 "^jobferry: read $disk/big2?: Input/output error" "$jobferry" cp "$disk/big" "$disk/big2" "$disk/tiny" $b/from/
+  expect 0 'copied [12] objects' "$jobferry" cp -r $b/from from
+  check "the one that can be read went" same_bytes tiny from/tiny
+  rm from/tiny
+  check "and nothing that is not whole" bash -c 'for f in from/*; do [ ! -e "$f" ] || cmp "$f" big || exit 1; done'
+else
+  echo "# not here: ext4 on a device that fails"
+fi
+if device btrfs 300m >/dev/null 2>&1 && btrfs quota enable "$disk" && btrfs subvolume create "$disk/to" >/dev/null &&
+  btrfs qgroup limit 8M "$disk/to"; then
+  expect 73 "$disk/to/big: Disk quota exceeded; make room" "$jobferry" cp $b/big "$disk/to/big"
+  one_line
+  check "nothing is left" test -z "$(ls -A "$disk/to")"
+  expect 73 "$disk/to/f[0-9]*: Disk quota exceeded; make room" "$jobferry" cp -r $b/lots "$disk/to"
+  again
+  check "what is there is whole" whole "$disk/to" lots
+  check "and no temporary file" no_leftovers "$disk/to"
+else
+  echo "# not here: btrfs with a quota"
+fi
+
+finish
