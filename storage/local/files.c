@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage/storage_banned.h"
@@ -218,6 +219,13 @@ static bool is_folder_at(const struct files_draft *draft)
            S_ISDIR(status.st_mode);
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* Fails before anything was written; errno says why. */
 static enum storage_code fail_begin(struct files_draft *draft, const char *operation, int failure,
                                     struct storage_error *err)
@@ -267,6 +275,7 @@ enum storage_code files_draft_open(struct files_draft *draft, struct folders *fo
     if (size > 0 && is_folder_at(draft)) {
         return fail_begin(draft, "create file", EISDIR, err);
     }
+    draft->opened_ns = now_ns();
     draft->fd = open_temporary(draft);
     if (draft->fd < 0) {
         return fail_begin(draft, "create file", errno, err);
@@ -306,6 +315,7 @@ enum storage_code files_draft_reopen(struct files_draft *draft, struct folders *
     if (code != STORAGE_OK) {
         return code;
     }
+    draft->opened_ns = now_ns();
     draft->fd =
         openat(folder_fd(draft->folder), name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (draft->fd < 0) {
@@ -391,10 +401,9 @@ enum storage_code files_draft_publish(struct files_draft *draft, int64_t mtime_n
 }
 
 /*
- * Whether a file is written, of which syncfs has said so. syncfs is silent of errors before Linux
- * 5.8; later it tells each once, to those whose descriptor is older than the first telling: with
- * several threads, not always to the one whose file it is. Waiting for the file tells, and costs no
- * flush of the disk as fsync does; but overlays do not pass the question on.
+ * Whether a file is written, of which syncfs has said so: before Linux 5.8 it was silent of errors.
+ * Waiting for the file tells, and costs no flush of the disk as fsync does; but overlays do not
+ * pass the question on.
  */
 static enum storage_code check_written(const struct files_draft *draft, struct storage_error *err)
 {
@@ -407,26 +416,62 @@ static enum storage_code check_written(const struct files_draft *draft, struct s
     return is_asked ? files_fail_write(err, "sync", draft->path, errno) : sync_content(draft, err);
 }
 
+static bool is_waiting_on(const struct files_publication *item, uint64_t device)
+{
+    return item->code == STORAGE_OK && !item->is_durable &&
+           folder_device(item->draft->folder) == device;
+}
+
+/* 0, or why syncfs failed. A descriptor is told of what went wrong since it was opened, so the
+ * oldest one hears of all that became of these. */
+static int sync_file_system(const struct files_publication *items, size_t count, uint64_t device)
+{
+    const struct files_draft *oldest = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct files_draft *draft = items[i].draft;
+        if (is_waiting_on(&items[i], device) && (!oldest || draft->opened_ns < oldest->opened_ns)) {
+            oldest = draft;
+        }
+    }
+    return syncfs(oldest->fd) == 0 ? 0 : errno;
+}
+
+/*
+ * Makes the content of all on a file system durable at once. False: that must be tried one by one,
+ * for it cannot be done, or what failed is of somebody's quota. After any other failure nothing can
+ * be said of any of them: the disk tells of each of its errors once, and of some, as when ext4
+ * without a journal loses what says which blocks are a file's, no fsync of the file would tell
+ * again.
+ */
+static bool sync_together(struct files_publication *items, size_t count, uint64_t device)
+{
+    int failure = sync_file_system(items, count, device);
+    if (failure == EDQUOT || failure == ENOSYS || failure == EPERM || failure == EINVAL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct files_publication *item = &items[i];
+        if (is_waiting_on(item, device)) {
+            item->code = failure ? files_fail_write(&item->err, "sync the file system of",
+                                                    item->draft->path, failure)
+                                 : check_written(item->draft, &item->err);
+            item->is_durable = item->code == STORAGE_OK;
+        }
+    }
+    return true;
+}
+
 /* Makes the contents durable: of many on one file system, all of that at once. */
 static void sync_contents(struct files_publication *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct files_publication *item = &items[i];
-        if (item->code != STORAGE_OK || item->is_durable) {
-            continue;
+        bool is_waiting = item->code == STORAGE_OK && !item->is_durable;
+        if (is_waiting &&
+            (count < SYNC_WHOLE_FROM ||
+             !sync_together(items + i, count - i, folder_device(item->draft->folder)))) {
+            item->code = sync_content(item->draft, &item->err); /* tells whose trouble it is */
         }
-        if (count >= SYNC_WHOLE_FROM && syncfs(item->draft->fd) == 0) {
-            uint64_t device = folder_device(item->draft->folder);
-            for (size_t k = i; k < count; k++) { /* those that the sync was for, too */
-                if (items[k].code == STORAGE_OK && !items[k].is_durable &&
-                    folder_device(items[k].draft->folder) == device) {
-                    items[k].code = check_written(items[k].draft, &items[k].err);
-                    items[k].is_durable = items[k].code == STORAGE_OK;
-                }
-            }
-            continue;
-        }
-        item->code = sync_content(item->draft, &item->err); /* tells whose trouble it is */
     }
 }
 

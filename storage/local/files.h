@@ -26,6 +26,7 @@
 /* A file being written. fd is open for pwrite from several threads. */
 struct files_draft {
     int fd;                       /* -1: nothing is held */
+    int64_t opened_ns;            /* when, on a clock that only goes forward */
     struct folder *folder;        /* it is made and named in */
     char path[STORAGE_PATH_MAX];  /* where it will appear */
     char temporary[NAME_MAX + 1]; /* its name until then */
