@@ -6,13 +6,14 @@
  *   DISK_FAULTS      rules, separated by blanks: CALL:ERROR:PATH[:FROM[:COUNT]]. A call on a file
  *                    whose path contains PATH (ends in it, where PATH ends in '$') fails with ERROR
  *                    from the FROM-th such call on (1), COUNT times (for ever).
- *   DISK_FAULTS_LOG  a file: each of the calls below is a line of it, in the order in which they
- *                    were made: "CALL PATH", with " = ERROR" when it failed so; and the first line
- *                    of each request that is sent over http.
+ *   DISK_FAULTS_LOG  a file: each of the calls below is a line of it, "CALL PATH", in the order in
+ *                    which they ended (removals: began), with " = ERROR" when one failed; and each
+ *                    request that is sent over http, as it begins: "send METHOD PATH".
  *
  * CALL is pread, pwrite, fsync, fdatasync, syncfs, written (what sync_file_range with WAIT_BEFORE
- * tells), close, renameat, unlinkat or readdir; ERROR EIO, EDQUOT, ENOSPC, or OK: syncfs then tells
- * nothing of what went wrong, as before Linux 5.8.
+ * tells), close, renameat, unlinkat or readdir. ERROR is EIO, EDQUOT, ENOSPC; OK: the call is not
+ * made, and tells nothing of what went wrong, as syncfs before Linux 5.8; or SLOW: it is made, but
+ * takes its time.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -31,7 +32,10 @@
 enum {
     RULES_MAX = 8,
     TEXT_MAX = 256,
-    LINE_MAX_BYTES = PATH_MAX + 64
+    LINE_MAX_BYTES = PATH_MAX + 64,
+    SLOW = -1, /* as an error's number */
+    SILENT = -2,
+    SLOW_US = 300000
 };
 
 struct rule {
@@ -51,7 +55,7 @@ static int error_of(const char *name)
     static const struct {
         const char *name;
         int number;
-    } errors[] = {{"EIO", EIO}, {"EDQUOT", EDQUOT}, {"ENOSPC", ENOSPC}, {"OK", 0}};
+    } errors[] = {{"EIO", EIO}, {"EDQUOT", EDQUOT}, {"ENOSPC", ENOSPC}, {"OK", 0}, {"SLOW", SLOW}};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         if (strcmp(name, errors[i].name) == 0) {
             return errors[i].number;
@@ -114,51 +118,66 @@ static bool is_path(const struct rule *rule, const char *path)
     return all >= length - 1 && strncmp(path + all - (length - 1), rule->path, length - 1) == 0;
 }
 
-/* Whether a rule is for this call; errno is then its error. */
-static bool is_fault(const char *call, const char *path)
+/* The error that a rule has for this call; 0: none; SILENT: none, but it is not to be made. */
+static int fault_of(const char *call, const char *path)
 {
     for (size_t i = 0; i < rule_count; i++) {
         struct rule *rule = &rules[i];
         if (strcmp(rule->call, call) == 0 && is_path(rule, path)) {
             unsigned number = atomic_fetch_add(&rule->seen, 1) + 1;
-            if (number >= rule->from && number - rule->from < rule->count) {
+            bool is_hit = number >= rule->from && number - rule->from < rule->count;
+            if (is_hit && rule->error == SLOW) {
+                usleep(SLOW_US);
+            } else if (is_hit) {
                 note(call, path, rule->error);
-                errno = rule->error;
-                return true;
+                return rule->error ? rule->error : SILENT;
             }
         }
     }
-    note(call, path, 0);
-    return false;
+    return 0;
 }
 
-static bool is_fault_of(const char *call, int fd)
+/* The path of a file; false: it is none. */
+static bool find_path(int fd, char path[PATH_MAX])
 {
     char link[40];
-    char path[PATH_MAX];
     int saved = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+    ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
     errno = saved;
-    if (length <= 0 || path[0] != '/') {
-        return false; /* no file */
+    path[length > 0 ? length : 0] = '\0';
+    return path[0] == '/';
+}
+
+/* A call on a file, by its number and what it is given. */
+static long on_file(const char *call, int fd, long number, long a, long b, long c)
+{
+    char path[PATH_MAX];
+    bool is_file = find_path(fd, path);
+    int fault = is_file ? fault_of(call, path) : 0;
+    if (fault) {
+        errno = fault == SILENT ? errno : fault;
+        return fault == SILENT ? 0 : -1;
     }
-    path[length] = '\0';
-    return is_fault(call, path);
+    long result = syscall(number, fd, a, b, c);
+    if (is_file) {
+        note(call, path, result < 0 ? errno : 0);
+    }
+    return result;
 }
 
 /* ---- the calls: in both of the names that the C library has for them ------------------------- */
 
 ssize_t pread(int fd, void *data, size_t size, off_t offset)
 {
-    return is_fault_of("pread", fd) ? -1 : syscall(SYS_pread64, fd, data, size, offset);
+    return on_file("pread", fd, SYS_pread64, (long)data, (long)size, offset);
 }
 
 ssize_t pread64(int fd, void *data, size_t size, off64_t offset) __attribute__((alias("pread")));
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 {
-    return is_fault_of("pwrite", fd) ? -1 : syscall(SYS_pwrite64, fd, data, size, offset);
+    return on_file("pwrite", fd, SYS_pwrite64, (long)data, (long)size, offset);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
@@ -166,38 +185,34 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 
 int fsync(int fd)
 {
-    return is_fault_of("fsync", fd) ? -1 : (int)syscall(SYS_fsync, fd);
+    return (int)on_file("fsync", fd, SYS_fsync, 0, 0, 0);
 }
 
 int fdatasync(int fd)
 {
-    return is_fault_of("fdatasync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
+    return (int)on_file("fdatasync", fd, SYS_fdatasync, 0, 0, 0);
 }
 
 int syncfs(int fd)
 {
-    if (is_fault_of("syncfs", fd)) {
-        return errno ? -1 : 0;
-    }
-    return (int)syscall(SYS_syncfs, fd);
+    return (int)on_file("syncfs", fd, SYS_syncfs, 0, 0, 0);
 }
 
 int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
 {
-    if ((flags & SYNC_FILE_RANGE_WAIT_BEFORE) && is_fault_of("written", fd)) {
-        return -1;
-    }
-    return (int)syscall(SYS_sync_file_range, fd, offset, size, flags);
+    return flags & SYNC_FILE_RANGE_WAIT_BEFORE
+               ? (int)on_file("written", fd, SYS_sync_file_range, offset, size, (long)flags)
+               : (int)syscall(SYS_sync_file_range, fd, offset, size, flags);
 }
 
 /* A close that tells of an error has closed all the same. */
 int close(int fd)
 {
-    bool fails = rule_count > 0 && is_fault_of("close", fd);
-    int error = errno;
+    char path[PATH_MAX];
+    int fault = rule_count > 0 && find_path(fd, path) ? fault_of("close", path) : 0;
     int result = (int)syscall(SYS_close, fd);
-    if (fails) {
-        errno = error;
+    if (fault > 0) {
+        errno = fault;
         return -1;
     }
     return result;
@@ -205,21 +220,38 @@ int close(int fd)
 
 int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
-    return is_fault("renameat", to)
-               ? -1
-               : (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+    int fault = fault_of("renameat", to);
+    if (fault > 0) {
+        errno = fault;
+        return -1;
+    }
+    int result = (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+    note("renameat", to, result < 0 ? errno : 0);
+    return result;
 }
 
 int unlinkat(int folder, const char *path, int flags)
 {
-    return is_fault("unlinkat", path) ? -1 : (int)syscall(SYS_unlinkat, folder, path, flags);
+    int fault = fault_of("unlinkat", path);
+    if (fault > 0) {
+        errno = fault;
+        return -1;
+    }
+    note("unlinkat", path, 0);
+    return (int)syscall(SYS_unlinkat, folder, path, flags);
 }
 
 struct dirent *readdir(DIR *folder)
 {
     struct dirent *(*next)(DIR *) = NULL;
+    char path[PATH_MAX];
+    int fault = find_path(dirfd(folder), path) ? fault_of("readdir", path) : 0;
     *(void **)&next = dlsym(RTLD_NEXT, "readdir");
-    return is_fault_of("readdir", dirfd(folder)) ? NULL : next(folder);
+    if (fault > 0) {
+        errno = fault;
+        return NULL;
+    }
+    return next(folder);
 }
 
 struct dirent64 *readdir64(DIR *folder) __attribute__((alias("readdir")));

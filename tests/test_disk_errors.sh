@@ -131,6 +131,81 @@ met
 expect 0 '' "$jobferry" cp -r $b/many back
 check "nothing was deleted" diff -r many back
 
+# ---- moves: a source goes once its target is durable, file and name
+# The calls that matter, without what is random in them.
+order() { grep -E '^(fsync|syncfs|renameat|unlinkat|send (PUT|POST|DELETE)) ' calls | grep -v journal | sed -E "s|$scratch/||; s|\.[a-z0-5]{6}\.part|.part|" | uniq; }
+in_order() { diff <(printf '%s\n' "$@") <(order); }
+for name in tiny big; do
+  cp $name $name.copy
+  expect 0 '' faulty '' mv $b/$name to/$name
+  check "down: file, name, then the source" in_order "fsync to/.$name.part" "renameat $name" 'fsync to' "send DELETE /bucket/$name"
+  expect 0 '' faulty '' mv to/$name $b/$name
+  if [ $name = tiny ]; then
+    check "up: the whole, then the source" in_order "send PUT /bucket/$name" "unlinkat to/$name"
+  else
+    check "up: begun, parts, completed, then the source" in_order "send POST /bucket/$name" "send PUT /bucket/$name" \
+      "send POST /bucket/$name" "unlinkat to/$name"
+  fi
+  expect 0 '' faulty '' mv $b/$name $b/moved/$name
+  check "by the store: the copy, then the source" in_order "send PUT /bucket/moved/$name" "send DELETE /bucket/$name"
+  expect 0 '' faulty '' mv --data_server="${MINIO_ENDPOINT/127.0.0.1/localhost}" --train_server="$MINIO_ENDPOINT" $b/moved/$name $b/$name
+  check "from store to store: the whole, then the source" \
+    bash -c "grep -n 'send P.* /bucket/$name\$' calls | tail -n 1 | cut -d: -f1 >put; grep -n 'send DELETE /bucket/moved/$name\$' calls | cut -d: -f1 >gone
+      test \$(cat put) -lt \$(cat gone)"
+  expect 0 '' faulty '' mv $name.copy to/$name
+  check "here: file, name, then the source" in_order "fsync to/.$name.part" "renameat $name" 'fsync to' "unlinkat $name.copy"
+  check "the bytes are the same" same_bytes $name to/$name
+done
+# Of many each has its own turn, and the folder that is made for them is durable before any goes.
+each_durable() { # COUNT: of what was moved into to/new
+  awk '$1 == "fsync" && $2 ~ /\/to$/ && !/ = / { folder = 1 }
+    ($1 == "fsync" || $1 == "written") && match($2, /\.f[0-9]+\./) { synced[substr($2, RSTART + 1, RLENGTH - 2)] = 1 }
+    $1 == "renameat" { if (!synced[$2]) bad = 1; named[$2] = 1 }
+    $1 == "fsync" && $2 ~ /\/to\/new$/ && !/ = / { for (f in named) durable[f] = 1 }
+    $1 == "send" && $2 == "DELETE" { sub(/.*\//, "", $3); gone++; if (!folder || !durable[$3]) bad = 1 }
+    END { exit bad || gone != '"$1"' }' calls || { cat calls; return 1; }
+}
+mkdir nest && ln -s ../many nest/new
+for pair in 'many to/new' 'nest to'; do # the folder is the copy's own, or below it
+  read -r from into <<<"$pair"
+  for faults in 'fsync:SLOW:/to$' 'fsync:EIO:/to$:1:1'; do
+    rm -rf to && mkdir to
+    expect 0 'copied 40' "$jobferry" cp -r "$from" "$b/$from"
+    case $faults in *SLOW*) code=0 count=40 ;; *) code=73 count=39 ;; esac
+    expect $code "copied $count" faulty "$faults" mv -r "$b/$from" "$into"
+    check "each is durable before its source goes" each_durable $count
+    check "and one stays that could not be" test "$("$jobferry" ls -r "$b/$from/" | wc -l)" -eq $((40 - count))
+  done
+done
+
+# Whatever fails, the source stays.
+for call in pwrite:EIO:/to/. fsync:EIO:/to/. 'fsync:EIO:/to$' close:EIO:/to/. renameat:EIO:; do
+  for name in tiny big; do
+    case $call in *:) faults=$call$name ;; *) faults=$call:1:1 ;; esac
+    rm -rf to && mkdir to
+    expect 73 "to/$name: " faulty "$faults" mv $b/$name to/$name
+    met
+    check "no removal was asked for" bash -c '! grep -q DELETE calls'
+  done
+  cp big source
+  expect 73 "to/big: " faulty "$faults" mv source to/big
+  check "the source is there" same_bytes source big
+done
+for at in 1 13 250; do
+  name=$([ $at = 250 ] && echo big || echo mid)
+  cp "$name" source
+  expect 73 'read source: Input/output error' faulty "pread:EIO:/source:$at" mv source $b/up2
+  check "the source is there" same_bytes source "$name"
+done
+expect 66 'NoSuchBucket' "$jobferry" mv source s3://nobucket/x
+expect 66 'NoSuchBucket' "$jobferry" mv $b/tiny s3://nobucket/x
+check "the source is there" same_bytes source big
+expect 0 '' "$jobferry" stat $b/tiny
+# One that will not go is told, and counts as failed though it was copied.
+expect 73 'remove source: Input/output error; the object was copied, but its source stays' faulty unlinkat:EIO:source mv source $b/up2
+check "both are there" same_bytes source big
+expect 0 '' "$jobferry" rm $b/up2
+
 # ---- devices
 device() { # TYPE SIZE: a file system of 300 MiB on a device that has SIZE
   unmount

@@ -89,7 +89,11 @@ static enum storage_code make_one(const char *path, bool *parent_missing, struct
     *parent_missing = false;
     if (mkdir(path, FOLDER_MODE) == 0) {
         folder_of(parent, path);
-        return sync_folder(parent, err);
+        enum storage_code code = sync_folder(parent, err);
+        if (code != STORAGE_OK) {
+            rmdir(path); /* or it would pass for one that was there */
+        }
+        return code;
     }
     if (errno == ENOENT) {
         *parent_missing = true;

@@ -1,8 +1,9 @@
 /*
  * folders.c - a copy's folders, each looked up once. See folders.h.
  *
- * Looking one up happens outside the lock, since making a folder waits for the disk; when two
- * threads look up the same, the first to be done is kept.
+ * Looking one up happens outside the lock, since making a folder waits for the disk. Whoever needs
+ * the same one waits for that, too: a folder that is there already, for another thread has just
+ * made it, is not durable yet, and so is nothing in it.
  */
 #include "storage/local/folders.h"
 
@@ -42,8 +43,17 @@ struct folder {
     char path[]; /* as it was asked for, no slash at the end */
 };
 
+/* A look-up under way. */
+struct claim {
+    struct claim *next;
+    const char *path;
+    size_t length;
+};
+
 struct folders {
     pthread_mutex_t lock;
+    pthread_cond_t settled; /* a look-up has ended */
+    struct claim *claims;
     struct folder *held[HELD_MAX];
     size_t count, count_max;
     uint64_t clock;      /* of uses */
@@ -213,27 +223,61 @@ static void forget(struct folders *folders, const char *path, size_t length)
     pthread_mutex_unlock(&folders->lock);
 }
 
-/* Holds a folder just looked up; another thread may have been faster, then its one is given. */
-static struct folder *hold(struct folders *folders, struct folder *fresh)
+/* Holds a folder just looked up. */
+static void hold(struct folders *folders, struct folder *fresh)
 {
-    pthread_mutex_lock(&folders->lock);
-    struct folder *held = find(folders, fresh->path, fresh->length);
-    if (held) {
-        folder_free(fresh);
+    fresh->owner = folders;
+    fresh->uses = 2;
+    fresh->last_use = ++folders->clock;
+    if (folders->has_root && is_at(fresh, folders->root_path, folders->root_length)) {
+        folders->root = fresh;
     } else {
-        held = fresh;
-        held->owner = folders;
-        held->uses = 2;
-        held->last_use = ++folders->clock;
-        if (folders->has_root && is_at(held, folders->root_path, folders->root_length)) {
-            folders->root = held;
-        } else {
-            make_room(folders);
-            folders->held[folders->count++] = held;
-        }
+        make_room(folders);
+        folders->held[folders->count++] = fresh;
+    }
+}
+
+static bool is_claimed(const struct folders *folders, const struct claim *wanted)
+{
+    const struct claim *claim = folders->claims;
+    while (claim && (claim->length != wanted->length ||
+                     memcmp(claim->path, wanted->path, wanted->length) != 0)) {
+        claim = claim->next;
+    }
+    return claim != NULL;
+}
+
+/* The held folder of the claim's path; or NULL, and who asks is to look it up and to settle that.
+ */
+static struct folder *find_or_claim(struct folders *folders, struct claim *claim)
+{
+    struct folder *folder = NULL;
+    pthread_mutex_lock(&folders->lock);
+    while (!(folder = find(folders, claim->path, claim->length)) && is_claimed(folders, claim)) {
+        pthread_cond_wait(&folders->settled, &folders->lock);
+    }
+    if (!folder) {
+        claim->next = folders->claims;
+        folders->claims = claim;
     }
     pthread_mutex_unlock(&folders->lock);
-    return held;
+    return folder;
+}
+
+/* fresh is what was found; NULL: nothing. */
+static void settle(struct folders *folders, const struct claim *claim, struct folder *fresh)
+{
+    pthread_mutex_lock(&folders->lock);
+    struct claim **at = &folders->claims;
+    while (*at != claim) {
+        at = &(*at)->next;
+    }
+    *at = claim->next;
+    if (fresh) {
+        hold(folders, fresh);
+    }
+    pthread_cond_broadcast(&folders->settled);
+    pthread_mutex_unlock(&folders->lock);
 }
 
 static struct folder *find_held(struct folders *folders, const char *path, size_t length)
@@ -301,6 +345,7 @@ static enum storage_code look_up_below(struct folder **result, const struct fold
         if (mkdirat(parent->fd, name, FOLDER_MODE) == 0) {
             enum storage_code code = folder_sync(parent, path, err);
             if (code != STORAGE_OK) {
+                unlinkat(parent->fd, name, AT_REMOVEDIR); /* or it passed for one that is there */
                 return code;
             }
         } else if (errno != EEXIST) {
@@ -322,15 +367,17 @@ static enum storage_code step(struct folder **result, struct folders *folders,
                               enum folder_mode mode, struct storage_error *err)
 {
     char whole[STORAGE_PATH_MAX];
+    struct claim claim = {.path = path, .length = length};
     enum storage_code code = STORAGE_OK;
-    *result = find_held(folders, path, length);
+    *result = folders ? find_or_claim(folders, &claim) : NULL;
     if (!*result) {
-        struct folder *fresh = NULL;
         memcpy(whole, path, length);
         whole[length] = '\0';
-        code = parent ? look_up_below(&fresh, parent, whole, length, whole + from, mode, err)
-                      : look_up_whole(&fresh, whole, length, mode, err);
-        *result = fresh && folders ? hold(folders, fresh) : fresh;
+        code = parent ? look_up_below(result, parent, whole, length, whole + from, mode, err)
+                      : look_up_whole(result, whole, length, mode, err);
+        if (folders) {
+            settle(folders, &claim, *result);
+        }
     }
     folder_close(parent);
     return code;
@@ -407,6 +454,7 @@ struct folders *folders_new(const char *root)
         free(folders);
         return NULL;
     }
+    pthread_cond_init(&folders->settled, NULL);
     folders->count_max = HELD_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / HELD_SHARE < HELD_MAX) {
         folders->count_max = limit.rlim_cur / HELD_SHARE;
@@ -437,6 +485,7 @@ void folders_free(struct folders *folders)
     if (folders->root) {
         drop(folders->root);
     }
+    pthread_cond_destroy(&folders->settled);
     pthread_mutex_destroy(&folders->lock);
     free(folders);
 }
