@@ -2,7 +2,8 @@
  * hostile_store.c - a store that no real one will be, for tests/test_hostile.sh.
  *
  *   hostile_store KEY...     any bucket lists these keys, in this order, whatever they say, and
- *                            serves "bytes of KEY" for each
+ *                            serves "bytes of KEY" for each; it takes what is put, and forgets it
+ *   hostile_store --headers KEY...     the same; each header of a request is a line before its
  *   hostile_store --reset    an endpoint that resets each connection as soon as it is made
  *
  * On loopback, at a free port, which is the first line of output; each request is a line after it.
@@ -25,6 +26,7 @@ enum {
 struct bucket {
     char **keys;
     size_t count;
+    bool tells_headers;
 };
 
 static _Noreturn void fail(const char *what)
@@ -115,14 +117,45 @@ static enum MHD_Result answer_list(struct MHD_Connection *connection, const stru
     return result;
 }
 
+static enum MHD_Result answer_empty(struct MHD_Connection *connection, unsigned status)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    MHD_add_response_header(response, "ETag", "\"opaque\"");
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result print_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)context, (void)kind;
+    printf("%s: %s\n", name, value);
+    return MHD_YES;
+}
+
 static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *body,
                               size_t *body_size, void **state)
 {
     const struct bucket *bucket = context;
-    (void)version, (void)body, (void)body_size, (void)state;
+    static int begun;
+    (void)version, (void)body;
+    bool puts = strcmp(method, "PUT") == 0;
+    if (puts && (!*state || *body_size > 0)) { /* the body comes in pieces */
+        *state = &begun;
+        *body_size = 0;
+        return MHD_YES;
+    }
+    if (bucket->tells_headers) {
+        MHD_get_connection_values(connection, MHD_HEADER_KIND, print_header, NULL);
+    }
     printf("%s %s\n", method, path);
     fflush(stdout);
+    if (puts) {
+        return answer_empty(connection, 200);
+    }
     const char *key = strchr(path + 1, '/'); /* "/bucket/key" */
     const char *prefix = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "prefix");
     if (prefix) {
@@ -133,11 +166,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
             return answer_object(connection, bucket->keys[i]);
         }
     }
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result result = MHD_queue_response(connection, 404, response);
-    MHD_destroy_response(response);
-    return result;
+    return answer_empty(connection, 404);
 }
 
 int main(int argc, char **argv)
@@ -145,7 +174,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--reset") == 0) {
         reset_all();
     }
-    struct bucket bucket = {.keys = argv + 1, .count = (size_t)argc - 1};
+    bool tells_headers = argc > 1 && strcmp(argv[1], "--headers") == 0;
+    struct bucket bucket = {.keys = argv + 1 + tells_headers,
+                            .count = (size_t)(argc - 1 - tells_headers),
+                            .tells_headers = tells_headers};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, answer, &bucket,

@@ -60,6 +60,17 @@ exec 5>answer
 expect 74 'does not say how long' "$jobferry" cat --server="https://127.0.0.1:$cut_port" --ca_file=cut.crt s3://bucket/k
 exec 5>&-
 
+# A key of one's own, which goes over TLS only: without it, or with another, nothing comes back.
+head -c 32 /dev/urandom >key
+head -c 32 /dev/urandom >other
+expect 0 '' "$jobferry" cp "${trusted[@]}" --sse_c_key_file=key another.crt s3://data/own
+expect 74 '' "$jobferry" cp "${trusted[@]}" s3://data/own got
+expect 77 '' "$jobferry" cp "${trusted[@]}" --sse_c_key_file=other s3://data/own got
+check "nothing came" absent got
+expect 0 '' "$jobferry" cp "${trusted[@]}" --data_sse_c_key_file=key --train_sse_c_key_file=other s3://data/own s3://data/again
+expect 0 '' "$jobferry" cp "${trusted[@]}" --sse_c_key_file=other s3://data/again got
+check "with it, the bytes do" same_bytes another.crt got
+
 # A job: both sides have to trust; then it runs, and the store has what the disk has.
 job() { # OPTIONS…
   "$jobferry" --data_url=s3://data/MNIST --train_url=s3://out/job --server="$server" --epochs=1 --work_dir=job "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What goes over the wire and what is told of it: proxies of the environment, --verbose without
-# secrets. $1: the binary, $2: hostile_store, which here is a proxy and a store.
+# secrets, each option that is a header. $1: the binary, $2: hostile_store, which here is a proxy and a store.
 set -u
 jobferry=$1
 hostile_store=$2
@@ -55,5 +55,63 @@ for words in 'cat s3://bucket/nothing' 'cp s3://bucket/nothing x' 'stat s3://buc
 done
 expect 0 '' "$jobferry" ls -r "${keys[@]}" --server="$here" s3://bucket/some
 check "without --verbose no request is told" bash -c "! grep -q GET '$output'"
+
+
+# ---- options that are headers: each alone, of each command that makes objects, in both dialects
+kill "$store"
+"$hostile_store" --headers some/key some/put >>told &
+store=$!
+for _ in $(seq 1 100); do
+  [ -s told ] && break
+  sleep 0.05
+done
+ours=(--ak=x --sk=y --server="http://127.0.0.1:$(head -n 1 told)")
+printf 'bytes of some/put' >put.json # what the store says it has got
+mkdir folder && cp put.json folder/put
+run() { : >told && "$jobferry" "$@" "${ours[@]}"; }
+share() { # METHOD HEADER: of how many requests of METHOD, how many have it
+  awk -v method="$1" -v header="$2" 'tolower($0) == tolower(header) { has = 1 }
+    $1 == method { all++; with += has }
+    $1 ~ /^(GET|HEAD|PUT)$/ { has = 0 }
+    END { print with + 0 "/" all + 0 }' told
+}
+makes() { # COMMAND OPTIONS…: makes an object so
+  case $1 in
+  cp) run cp put.json s3://bucket/some/put "${@:2}" ;;
+  put) run put put.json s3://bucket/some/put "${@:2}" ;;
+  sync) run sync folder s3://bucket/some "${@:2}" ;;
+  esac
+}
+while IFS='|' read -r option amz obs; do
+  for command in cp put sync; do
+    expect 0 '' makes $command --sign=v4 "--$option"
+    check "the request says $amz" test "$(share PUT "$amz")" = 1/1
+  done
+  expect 0 '' makes cp --sign=v4
+  check "without the option none does" test "$(share PUT "$amz")" = 0/1
+  expect 0 '' makes cp --sign=obs "--$option"
+  check "in OBS's words $obs" test "$(share PUT "$obs")" = 1/1
+done <<'ALL'
+content_type=text/x-own|Content-Type: text/x-own|Content-Type: text/x-own
+cache_control=max-age=60|Cache-Control: max-age=60|Cache-Control: max-age=60
+metadata=who=me,list=a\,b|x-amz-meta-list: a,b|x-obs-meta-list: a,b
+metadata=who=me,list=a\,b|x-amz-meta-who: me|x-obs-meta-who: me
+storage_class=STANDARD_IA|x-amz-storage-class: STANDARD_IA|x-obs-storage-class: WARM
+acl=public-read|x-amz-acl: public-read|x-obs-acl: public-read
+sse=AES256|x-amz-server-side-encryption: AES256|x-obs-server-side-encryption: AES256
+sse=aws:kms|x-amz-server-side-encryption: aws:kms|x-obs-server-side-encryption: kms
+sse_kms_key_id=key-1|x-amz-server-side-encryption-aws-kms-key-id: key-1|x-obs-server-side-encryption-kms-key-id: key-1
+request_payer|x-amz-request-payer: requester|x-obs-request-payer: requester
+ALL
+# Who pays is told with every request there is.
+payer='x-amz-request-payer: requester'
+for words in 'GET ls -r s3://bucket/some' 'GET cat s3://bucket/some/key' 'HEAD stat s3://bucket/some/key' \
+  'GET cp s3://bucket/some/key got' 'HEAD cp s3://bucket/some/key got' 'GET sync s3://bucket/some down' 'GET du s3://bucket/some'; do
+  read -r method command <<<"$words"
+  # shellcheck disable=SC2086 # several words
+  expect 0 '' run $command --request_payer
+  of=$(share "$method" "$payer")
+  check "each $method says who pays: $of" test "${of%/*}" = "${of#*/}" -a "$of" != 0/0
+done
 
 finish
