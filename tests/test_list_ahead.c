@@ -99,6 +99,12 @@ static void key_last(char *key, uint32_t i, uint32_t *state)
     sprintf(key, "p/%c%c%c%04u", "09AFZafz~"[i % 9], "zZ9!"[i / 9 % 4], "09fz"[i / 36 % 4], i);
 }
 
+static void key_islands(char *key, uint32_t i, uint32_t *state)
+{
+    (void)state; /* two pages of 100, then nothing for long: each guess beyond them is of nothing */
+    sprintf(key, "p/%09u", i / 200 * 4000000 + i % 200);
+}
+
 static const struct space {
     const char *name;
     void (*make)(char *key, uint32_t i, uint32_t *state);
@@ -273,6 +279,27 @@ static void listings_begin_one_page_after_another(void **state)
     assert_int_equal(count, key_count);
     assert_true(list_server_pages(scene.server) <= 6 + 2); /* one was tried, on a slow machine */
     assert_int_not_equal(atomic_load(&((struct s3_store *)scene.store)->list_width), 0);
+    end(&scene);
+    free_keys();
+}
+
+/* However many at once once paid: guesses that are worth nothing become few. */
+static void useless_pages_cost_trust(void **state)
+{
+    (void)state;
+    struct scene scene;
+    size_t count;
+    const struct space islands = {.make = key_islands};
+    make_keys(&islands, COUNT);
+    begin(&scene, (struct list_server_options){.page = 100});
+    atomic_store(&((struct s3_store *)scene.store)->list_width, 16);
+    assert_int_equal(list(&scene, &count), STORAGE_OK);
+    assert_int_equal(count, key_count);
+    size_t pages = list_server_pages(scene.server);
+    size_t needed = key_count / 100;
+    if (pages > needed * 5) { /* two to three times, against twelve where it cost nothing */
+        fail_msg("%zu pages for %zu", pages, needed);
+    }
     end(&scene);
     free_keys();
 }
@@ -499,6 +526,7 @@ int main(void)
         cmocka_unit_test(ranges_are_fetched_at_once),
         cmocka_unit_test(small_listings_cost_no_more_requests),
         cmocka_unit_test(listings_begin_one_page_after_another),
+        cmocka_unit_test(useless_pages_cost_trust),
         cmocka_unit_test(pages_that_wait_have_a_ceiling),
         cmocka_unit_test(stores_without_start_after_are_served),
         cmocka_unit_test(a_store_that_walks_ahead_is_not_made_to_walk_twice),
