@@ -318,6 +318,7 @@ static enum storage_code fake_upload_complete(struct upload *base, uint64_t size
 static void fake_upload_abort(struct upload *base)
 {
     struct fake_store *fake = (struct fake_store *)base->store;
+    let_happen(fake);
     pthread_mutex_lock(&fake->lock);
     fake->aborted++;
     pthread_mutex_unlock(&fake->lock);

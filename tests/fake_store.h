@@ -48,7 +48,7 @@ struct fake_store {
     bool may_remove;    /* else removing is DENIED */
     long list_fault_at; /* the n-th row of a listing is the fault; 0: none */
     enum fake_fault list_fault;
-    void (*meanwhile)(void *context); /* called once, before the n-th read or part */
+    void (*meanwhile)(void *context); /* called once, before the n-th read, part or abort */
     void *meanwhile_context;
     long meanwhile_at;
     bool refuse_uploads; /* beginning one is CONFLICT */

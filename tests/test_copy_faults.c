@@ -302,6 +302,25 @@ static void a_file_that_changes_while_it_is_sent_is_never_mixed(void **state)
     assert_memory_equal(object->data, world->big, 9 * MIB);
 }
 
+static void cut_then_remove_source(void *context)
+{
+    struct world *world = context;
+    cut_source(world);
+    world->fake->meanwhile = remove_source;
+    world->fake->meanwhile_at = 1; /* when the upload is given up */
+}
+
+/* What is told is why the copy failed, not why it could not be tried again. */
+static void the_first_cause_is_told(void **state)
+{
+    struct world *world = *state;
+    struct storage_error err = {0};
+    assert_int_equal(copy_meanwhile(world, cut_then_remove_source, &err), STORAGE_CHANGED);
+    assert_non_null(strstr(err.message, "/big: it changed while it was copied"));
+    assert_false(scratch_exists(world->folder, "big"));
+    assert_null(fake_store_find(world->fake, "k"));
+}
+
 /* One open file, or another by its name: whatever is read is all of one. */
 static void a_file_that_vanishes_while_it_is_sent_is_whole_or_failed(void **state)
 {
@@ -395,6 +414,7 @@ int main(void)
         WORLD_TEST(a_stop_ends_it_with_nothing_partial),
         WORLD_TEST(a_full_disk_leaves_nothing_behind),
         WORLD_TEST(a_file_that_changes_while_it_is_sent_is_never_mixed),
+        WORLD_TEST(the_first_cause_is_told),
         WORLD_TEST(a_file_that_vanishes_while_it_is_sent_is_whole_or_failed),
         WORLD_TEST(a_target_folder_that_vanishes_is_told),
         WORLD_TEST(parts_grow_with_the_object),

@@ -124,18 +124,18 @@ void copy_end_failed(struct copy_engine *engine, struct copy_object *object,
                      const struct storage_error *err)
 {
     struct storage *source = engine->copy.source;
-    struct storage_error failure = *err;
-    forget_work(object, copy_resume_may_pass(failure.code));
-    bool may_pass = failure.code == STORAGE_INTEGRITY || failure.code == STORAGE_CHANGED;
+    forget_work(object, copy_resume_may_pass(err->code));
+    bool may_pass = err->code == STORAGE_INTEGRITY || err->code == STORAGE_CHANGED;
     if (may_pass && ++object->attempt < COPY_ATTEMPTS && !copy_is_stopped(engine)) {
         struct storage_info info = {0};
-        if (source->backend->stat(source, object->source, &info, &failure) == STORAGE_OK) {
+        struct storage_error later; /* err is the cause */
+        if (source->backend->stat(source, object->source, &info, &later) == STORAGE_OK) {
             copy_renew_info(engine, object, &info);
             copy_put_back(engine, object);
             return;
         }
     }
-    copy_report_failure(engine, object->source, object->destination, object->info.size, &failure);
+    copy_report_failure(engine, object->source, object->destination, object->info.size, err);
     copy_object_done(engine, object);
     copy_object_free(object);
 }
