@@ -63,7 +63,20 @@ static size_t add_text(char *page, size_t used, const char *text)
     return used;
 }
 
-static char *make_page(const struct list_server *server, size_t from)
+/* Where the next page begins: a token, or with version 1 the last key of this one. */
+static size_t add_next(char *page, const struct list_server *server, bool by_marker, size_t to)
+{
+    const struct list_server_options *options = &server->options;
+    if (!by_marker) {
+        return (size_t)sprintf(page, "<NextContinuationToken>%zu%s</NextContinuationToken>", to,
+                               options->token_tail ? options->token_tail : "");
+    }
+    size_t used = (size_t)sprintf(page, "<NextMarker>");
+    used = add_text(page, used, options->keys[to - 1]);
+    return used + (size_t)sprintf(page + used, "</NextMarker>");
+}
+
+static char *make_page(const struct list_server *server, bool by_marker, size_t from)
 {
     const struct list_server_options *options = &server->options;
     size_t size = options->page ? options->page : PAGE;
@@ -76,8 +89,7 @@ static char *make_page(const struct list_server *server, size_t from)
     size_t used = (size_t)sprintf(page, "<ListBucketResult><IsTruncated>%s</IsTruncated>",
                                   more ? "true" : "false");
     if (more) {
-        used += (size_t)sprintf(page + used, "<NextContinuationToken>%zu%s</NextContinuationToken>",
-                                to, server->options.token_tail ? server->options.token_tail : "");
+        used += add_next(page + used, server, by_marker, to);
     }
     for (size_t i = from; i < to; i++) {
         used += (size_t)sprintf(page + used, "<Contents><Size>%zu</Size><Key>", i);
@@ -151,21 +163,27 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     }
     const char *token = argument(connection, "continuation-token");
     const char *after = argument(connection, "start-after");
+    const char *marker = argument(connection, "marker");
     const char *prefix = argument(connection, "prefix");
+    bool by_marker = !*argument(connection, "list-type");
     size_t from = *token                              ? strtoul(token, NULL, 10)
                   : *after && !options->ignores_after ? first_behind(options, after)
+                  : *marker                           ? first_behind(options, marker)
                                                       : first_behind(options, prefix);
     from -= *after && options->goes_back && from > 1 ? 2 : 0;
     const char *begins = from > 0 ? options->keys[from - 1] : "";
     arrive(server, *after != '\0',
            options->stall_after && strcmp(begins, options->stall_after) >= 0);
-    int status = *after && options->refuses_after                                  ? 400
-                 : options->fail_after && strcmp(begins, options->fail_after) >= 0 ? 403
-                                                                                   : 200;
-    char *page = status == 200 ? make_page(server, from)
+    int status = (*after && options->refuses_after) || (!by_marker && options->is_version1) ? 400
+                 : options->fail_after && strcmp(begins, options->fail_after) >= 0          ? 403
+                                                                                            : 200;
+    char *page = status == 200 ? make_page(server, by_marker, from)
                                : strdup("<Error><Code>AccessDenied</Code></Error>");
     struct MHD_Response *response =
         MHD_create_response_from_buffer(strlen(page), page, MHD_RESPMEM_MUST_FREE);
+    if (options->is_version1) {
+        MHD_add_response_header(response, "x-obs-request-id", "0000018EBC");
+    }
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;

@@ -1,7 +1,8 @@
 /*
  * list_server.h - a store that only lists: any sorted keys, by pages, to many at once, with faults.
  *
- * Version 2 with continuation tokens and start-after, as S3 has them; the page size is the test's.
+ * Version 2 with continuation tokens and start-after, as S3 has them, and version 1 with markers;
+ * the page size is the test's.
  */
 #ifndef LIST_SERVER_H
 #define LIST_SERVER_H
@@ -18,6 +19,7 @@ struct list_server_options {
     const char *token_tail;  /* behind the number that a token is; NULL: nothing */
     const char *fail_after;  /* a page that begins behind this key is refused (403); NULL: none */
     const char *stall_after; /* such a page does not come before the finish; NULL: none */
+    bool is_version1;        /* list-type is refused (400), as on a file system of OBS */
     bool goes_back;          /* start-after gives keys before it, too */
     bool says_more;          /* the last page, too, and its token leads to itself */
     size_t gather; /* an answer waits for so many requests at once, once; 0: it does not */

@@ -379,6 +379,32 @@ static void a_store_that_walks_ahead_is_not_made_to_walk_twice(void **state)
     free_keys();
 }
 
+/* OBS lists by version 1, whose markers are keys, too; but its file systems need not be in the
+ * order of keys, and so no place in the middle is ever asked for. By a name of its own it is known
+ * by its first answer only, which here is a refusal. */
+static void obs_is_listed_one_page_after_another(void **state)
+{
+    (void)state;
+    make_keys(&spaces[0], 3000);
+    for (size_t is_known = 0; is_known < 2; is_known++) {
+        struct scene scene;
+        size_t count;
+        begin(&scene, (struct list_server_options){.page = 100, .is_version1 = true});
+        struct s3_store *store = (struct s3_store *)scene.store;
+        atomic_store(&store->start_after, S3_START_AFTER_WORKS);
+        atomic_store(&store->is_obs, is_known);
+        if (list(&scene, &count) != STORAGE_OK) {
+            fail_msg("%s", scene.err.message);
+        }
+        assert_int_equal(count, key_count);
+        assert_int_equal(list_server_pages(scene.server), is_known ? 30 : 30 + 2);
+        assert_int_equal(list_server_afters(scene.server), 0);
+        assert_int_equal(list_server_most(scene.server), 1);
+        end(&scene);
+    }
+    free_keys();
+}
+
 static void a_range_that_fails_fails_the_listing(void **state)
 {
     (void)state;
@@ -530,6 +556,7 @@ int main(void)
         cmocka_unit_test(pages_that_wait_have_a_ceiling),
         cmocka_unit_test(stores_without_start_after_are_served),
         cmocka_unit_test(a_store_that_walks_ahead_is_not_made_to_walk_twice),
+        cmocka_unit_test(obs_is_listed_one_page_after_another),
         cmocka_unit_test(a_range_that_fails_fails_the_listing),
         cmocka_unit_test(a_range_that_begins_too_early_fails_the_listing),
         cmocka_unit_test(pages_that_never_end_do),

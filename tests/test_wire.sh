@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What goes over the wire and what is told of it: proxies of the environment, --verbose without
-# secrets, each option that is a header. $1: the binary, $2: hostile_store, which here is a proxy and a store.
+# secrets, each option that is a header, signatures in URLs. $1: the binary, $2: hostile_store, which here is a proxy and a store.
 set -u
 jobferry=$1
 hostile_store=$2
@@ -112,6 +112,29 @@ for words in 'GET ls -r s3://bucket/some' 'GET cat s3://bucket/some/key' 'HEAD s
   expect 0 '' run $command --request_payer
   of=$(share "$method" "$payer")
   check "each $method says who pays: $of" test "${of%/*}" = "${of#*/}" -a "$of" != 0/0
+done
+
+# ---- presigned URLs of OBS and V2, by what openssl makes of their documents' rule: HMAC-SHA1 of the
+# method, two empty lines, the end, and the resource, whose key is encoded and whose parameters are not
+presigned() { # SIGN METHOD KEY ENCODED-KEY PARAMETERS OPTIONS…
+  local url signature
+  url=$("$jobferry" presign --server=http://127.0.0.1:1 --ak=AKEXAMPLE --sk=a/secret+key --expires_at=1893456000 \
+    --sign="$1" --method="$2" "${@:6}" "s3://bkt/$3") || return 1
+  signature=$(printf '%s\n\n\n1893456000\n/bkt/%s%s' "$2" "$4" "$5" |
+    openssl dgst -sha1 -hmac a/secret+key -binary | openssl base64 | sed 's/+/%2B/g; s|/|%2F|g; s/=/%3D/g')
+  printf '%s\n' "$url" "wanted $signature"
+  [ "${url##*Signature=}" = "$signature" ] && [ "${url%%\?*}" = "http://127.0.0.1:1/bkt/$4" ]
+}
+key='a b/ä+100%~.gz' encoded='a%20b/%C3%A4%2B100%25~.gz'
+for method in GET PUT HEAD DELETE; do
+  for sign in obs v2; do
+    check "$sign signs $method" presigned $sign $method plain plain ''
+    check "and names that are encoded" presigned $sign $method "$key" "$encoded" ''
+  done
+  check "a version" presigned obs $method "$key" "$encoded" '?versionId=v+1/=' --version_id=v+1/=
+  check "a token" presigned obs $method plain plain '?x-obs-security-token=t+/=' --token=t+/=
+  check "both" presigned obs $method plain plain '?versionId=7&x-obs-security-token=t+/=' --token=t+/= --version_id=7
+  check "a token of V2" presigned v2 $method plain plain '?versionId=7&x-amz-security-token=t+/=' --token=t+/= --version_id=7
 done
 
 finish

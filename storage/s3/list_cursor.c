@@ -204,6 +204,11 @@ enum storage_code list_cursor_next(struct list_cursor *cursor, struct xml_page *
     }
     if (code == STORAGE_OK && !is_known) {
         code = read_page(cursor, after, page, err);
+        bool is_found_out = !cursor->is_version1 && atomic_load(&cursor->store->is_obs);
+        if (code != STORAGE_OK && cursor->page_count == 0 && is_found_out) {
+            cursor->is_version1 = true; /* OBS by another name, which the refusal told */
+            code = read_page(cursor, after, page, err);
+        }
     }
     if (code == STORAGE_OK && page->count > 0 &&
         strcmp(xml_page_key(page, 0), cursor->last.data) < 0) {
