@@ -129,6 +129,16 @@ void log_draw(struct log *log, const char *line)
     pthread_mutex_unlock(&log->lock);
 }
 
+/* Names may hold anything; what is shown is one line, and no order to a terminal. */
+static void show_controls(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 /* The line in the log's file: with the time, whatever the form on stderr. */
 static void file_line(struct log *log, const char *level, const char *text)
 {
@@ -167,6 +177,7 @@ __attribute__((format(printf, 3, 0))) static void log_text(struct log *log, cons
 {
     char text[LINE_MAX_BYTES];
     vsnprintf(text, sizeof text, format, arguments);
+    show_controls(text);
     pthread_mutex_lock(&log->lock);
     erase(log);
     print_line(log, level, text);
@@ -252,7 +263,9 @@ static enum exit_code print_failure(struct log *log, bool errors_json,
     erase(log);
     snprintf(log->failure, sizeof log->failure, "%s", failure->message);
     snprintf(log->hint, sizeof log->hint, "%s", failure->hint ? failure->hint : "");
-    file_line(log, "failure", failure->message);
+    show_controls(log->failure);
+    show_controls(log->hint);
+    file_line(log, "failure", log->failure);
     if (log->muted) {
         /* whoever muted it tells of it */
     } else if (errors_json || log->json) {
@@ -268,9 +281,7 @@ static enum exit_code print_failure(struct log *log, bool errors_json,
         }
         print_json(json_pack("{so}", "error", error));
     } else {
-        bool hint = failure->hint && failure->hint[0];
-        fprintf(stderr, "jobferry: %s%s%s\n", failure->message, hint ? "; " : "",
-                hint ? failure->hint : "");
+        fprintf(stderr, "jobferry: %s%s%s\n", log->failure, log->hint[0] ? "; " : "", log->hint);
     }
     pthread_mutex_unlock(&log->lock);
     return failure->exit;

@@ -118,15 +118,18 @@ static void clashes_of_files_and_folders_are_conflicts(void **state)
     assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "file/below"), 0, &err),
                      STORAGE_CONFLICT);
     assert_int_equal(err.code, STORAGE_CONFLICT);
-    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "dir"), 1000, &err),
-                     STORAGE_CONFLICT);
-    /* a small one is told at its end */
-    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "dir"), 0, &err),
+    for (uint64_t size = 0; size < 2000; size += 1000) {
+        assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "dir"), size, &err),
+                         STORAGE_CONFLICT);
+    }
+    /* one that comes meanwhile is told at the end */
+    assert_int_equal(files_draft_open(&draft, NULL, scratch_path(folder, "later"), 0, &err),
                      STORAGE_OK);
+    scratch_write(folder, "later/x", "x", 1);
     assert_int_equal(files_draft_publish(&draft, 0, &err), STORAGE_CONFLICT);
     assert_int_equal(files_make_folder(scratch_path(folder, "file"), &err), STORAGE_CONFLICT);
     assert_int_equal(files_make_folder(scratch_path(folder, "file/a/b"), &err), STORAGE_CONFLICT);
-    assert_int_equal(scratch_count(folder), 3);
+    assert_int_equal(scratch_count(folder), 5);
 }
 
 static void long_names_still_get_a_temporary_one(void **state)

@@ -130,4 +130,22 @@ check "what a link leads to stays" test -f outside/precious
 check "the link does not" absent tree
 expect 66 'nothing is there' "$jobferry" rm -r tree && one_line
 
+# What is no file is neither read for one nor put aside by one; and of what is made up, size is no word.
+mkfifo pipe && ln -s pipe to-pipe
+for target in pipe to-pipe; do
+  expect 74 "create file $target: .*; a device, a pipe or a socket" "$jobferry" cp src/c.txt $target && one_line
+  expect 74 "create file $target: .*; a device, a pipe or a socket" "$jobferry" cp $b/src/c.txt $target && one_line
+  check "it is still there" test -p $target
+  expect 64 "read $target: it is no regular file" "$jobferry" cp $target $b/none && one_line
+done
+expect 74 'read /proc/cpuinfo: it is told to be empty, but is not' "$jobferry" cp /proc/cpuinfo $b/none && one_line
+expect 66 '' "$jobferry" stat $b/none
+
+# Names that no store keeps are refused by name, on one line each, with nothing for a terminal in it.
+mkdir odd && echo 1 >odd/good && echo 2 >$'odd/two\nlines' && echo 3 >$'odd/bell\a\e[2J' && echo 4 >$'odd/\xff'
+expect 74 'copied 1 objects.*; 3 failed' "$jobferry" cp -r odd $b/odd
+check "each on a line" test "$(LC_ALL=C grep -ac '^jobferry: .*the name is refused' "$output")" -eq 3
+check "without control characters" bash -c "! tr -d '\n' <'$output' | LC_ALL=C grep -q '[[:cntrl:]]'"
+check "no key is suspected" bash -c "! grep -i secret '$output'"
+
 finish

@@ -463,6 +463,11 @@ void xml_session_release(struct xml_session *session)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+bool xml_is_utf8(const char *text)
+{
+    return xmlCheckUTF8((const unsigned char *)text);
+}
+
 bool xml_escape(struct buf *out, const char *text)
 {
     for (const char *at = text; *at; at++) {
@@ -472,8 +477,7 @@ bool xml_escape(struct buf *out, const char *text)
         }
     }
     /* U+FFFE and U+FFFF are UTF-8 but no characters of XML. */
-    if (!xmlCheckUTF8((const unsigned char *)text) || strstr(text, "\xEF\xBF\xBE") ||
-        strstr(text, "\xEF\xBF\xBF")) {
+    if (!xml_is_utf8(text) || strstr(text, "\xEF\xBF\xBE") || strstr(text, "\xEF\xBF\xBF")) {
         return false;
     }
     for (const char *at = text; *at; at++) {

@@ -121,6 +121,8 @@ void xml_session_init(struct xml_session *session);
 bool xml_session_parse(struct xml_session *session, const char *data, size_t size);
 void xml_session_release(struct xml_session *session);
 
+bool xml_is_utf8(const char *text);
+
 /*
  * Appends text as element content. False, with nothing appended, when XML 1.0 has no way to write
  * it (control characters, bytes that are not UTF-8).

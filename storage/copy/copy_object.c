@@ -197,11 +197,14 @@ enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_o
                             size);
     }
     *info = object->info;
-    /* There is no empty range to ask for; listings do not tell the time that a store keeps. */
+    /* There is no empty range to ask for; listings do not tell the time that a store keeps. Of a
+     * file that is empty a byte is asked for: some that the kernel makes up are not. */
+    size_t length = strlen(object->source);
+    bool is_file = source->kind == STORAGE_LOCAL && length > 0 && object->source[length - 1] != '/';
     enum storage_code code =
-        size == 0
+        size == 0 && !is_file
             ? source->backend->stat(source, object->source, info, err)
-            : source->backend->read(source, object->source, offset, worker->buffer, size,
+            : source->backend->read(source, object->source, offset, worker->buffer, size ? size : 1,
                                     object->part_count == 1, object->info.etag, &got, info, err);
     if (code != STORAGE_OK) {
         return code;
@@ -209,6 +212,10 @@ enum storage_code copy_read_part(struct copy_worker *worker, const struct copy_o
     if (info->size != object->info.size ||
         (source->kind == STORAGE_LOCAL && info->mtime_ns != object->info.mtime_ns)) {
         return storage_fail(err, STORAGE_CHANGED, "read %s: it changed while it was copied",
+                            object->source);
+    }
+    if (got > size) {
+        return storage_fail(err, STORAGE_TRANSFER, "read %s: it is told to be empty, but is not",
                             object->source);
     }
     if (got != size) {

@@ -216,11 +216,17 @@ static int open_temporary(struct files_draft *draft)
     return fd;
 }
 
-static bool is_folder_at(const struct files_draft *draft)
+/* 0, or why no file may take that name. Of a folder the renaming would tell, too, but after all the
+ * work; a device (/dev/null, to one who may), a pipe, a socket it would put aside without a word.
+ */
+static int look_at_name(const struct files_draft *draft)
 {
     struct stat status;
-    return fstatat(folder_fd(draft->folder), last_of(draft->path), &status, 0) == 0 &&
-           S_ISDIR(status.st_mode);
+    if (fstatat(folder_fd(draft->folder), last_of(draft->path), &status, 0) != 0 ||
+        S_ISREG(status.st_mode)) {
+        return 0;
+    }
+    return S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
 }
 
 static int64_t now_ns(void)
@@ -237,6 +243,9 @@ static enum storage_code fail_begin(struct files_draft *draft, const char *opera
     enum storage_code code = files_fail_write(err, operation, draft->path, failure);
     if (failure == ENOENT) {
         storage_hint(err, "its folder was removed meanwhile");
+    } else if (failure == ENOTSUP) {
+        storage_hint(err, "a device, a pipe or a socket has that name");
+        code = err->code = STORAGE_CONFLICT;
     }
     files_draft_discard(draft);
     return code;
@@ -275,16 +284,16 @@ enum storage_code files_draft_open(struct files_draft *draft, struct folders *fo
     if (code != STORAGE_OK) {
         return code;
     }
-    /* of a small one the renaming tells soon enough */
-    if (size > 0 && is_folder_at(draft)) {
-        return fail_begin(draft, "create file", EISDIR, err);
+    int trouble = look_at_name(draft);
+    if (trouble) {
+        return fail_begin(draft, "create file", trouble, err);
     }
     draft->opened_ns = now_ns();
     draft->fd = open_temporary(draft);
     if (draft->fd < 0) {
         return fail_begin(draft, "create file", errno, err);
     }
-    int trouble = size > 0 ? reserve_room(draft->fd, size) : 0;
+    trouble = size > 0 ? reserve_room(draft->fd, size) : 0;
     return trouble ? fail_begin(draft, "reserve room for", trouble, err) : STORAGE_OK;
 }
 

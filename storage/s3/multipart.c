@@ -464,6 +464,10 @@ enum storage_code s3_upload_begin(struct upload **result, struct storage *base, 
         return storage_fail(err, STORAGE_USAGE, "PUT s3://%s/%.64s: a key has 1 to 1024 bytes",
                             base->bucket, key);
     }
+    if (!xml_is_utf8(key)) { /* a store would call it a wrong signature */
+        return storage_fail(err, STORAGE_HOSTILE, "PUT s3://%s/%s: the name is refused: not UTF-8",
+                            base->bucket, key);
+    }
     struct s3_upload *upload = calloc(1, sizeof *upload);
     if (!upload) {
         return storage_fail(err, STORAGE_BUG, "PUT s3://%s/%s: no memory", base->bucket, key);
