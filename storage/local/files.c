@@ -435,14 +435,14 @@ static bool is_waiting_on(const struct files_publication *item, uint64_t device)
            folder_device(item->draft->folder) == device;
 }
 
-/* 0, or why syncfs failed. A descriptor is told of what went wrong since it was opened, so the
- * oldest one hears of all that became of these. */
+/* 0, or why syncfs failed; the first waits on the device. A descriptor is told of what went wrong
+ * since it was opened, so the oldest one hears of all that became of these. */
 static int sync_file_system(const struct files_publication *items, size_t count, uint64_t device)
 {
-    const struct files_draft *oldest = NULL;
-    for (size_t i = 0; i < count; i++) {
+    const struct files_draft *oldest = items[0].draft;
+    for (size_t i = 1; i < count; i++) {
         const struct files_draft *draft = items[i].draft;
-        if (is_waiting_on(&items[i], device) && (!oldest || draft->opened_ns < oldest->opened_ns)) {
+        if (is_waiting_on(&items[i], device) && draft->opened_ns < oldest->opened_ns) {
             oldest = draft;
         }
     }
