@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=runner/packages.sh
 . runner/packages.sh
 TEST_PACKAGES=(
-  clang clang-format clang-tidy curl fish git groff-base libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev mandoc openssl
+  btrfs-progs clang clang-format clang-tidy curl e2fsprogs fish git groff-base libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev mandoc openssl
   procps shellcheck zsh
 )
 # Other releases than bookworm have another clang.
