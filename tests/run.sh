@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=runner/packages.sh
 . runner/packages.sh
 TEST_PACKAGES=(
-  btrfs-progs clang clang-format clang-tidy curl e2fsprogs fish git groff-base libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev mandoc openssl
-  procps shellcheck zsh
+  btrfs-progs clang clang-format clang-tidy curl e2fsprogs fish git groff-base libclang-rt-14-dev libcmocka-dev
+  libmicrohttpd-dev mandoc openssl procps shellcheck zsh
 )
 # Other releases than bookworm have another clang.
 apt-cache show libclang-rt-14-dev >/dev/null 2>&1 || TEST_PACKAGES=("${TEST_PACKAGES[@]/libclang-rt-14-dev/libclang-rt-dev}")
