@@ -5,28 +5,16 @@ set -u
 jobferry=$1 job=$2
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
+trainer=$(cd "$(dirname "$0")" && pwd)/slurm_trainer.sh
 cd "$scratch" || exit 1
 mkdir bin tmp data
 echo 1 >data/file
 ln -s "$jobferry" bin/jobferry
 # shellcheck disable=SC2016 # for the scripts
 printf '#!/bin/sh\necho "$@" >>"%s/asked"\nexit "${SCONTROL_CODE:-0}"\n' "$scratch" >bin/scontrol
-# Saves a checkpoint of each epoch; the first start hangs after two until it is told.
-cat >trainer <<'END'
-#!/bin/sh
-epoch=$JOBFERRY_RESUME_EPOCH
-while [ "$epoch" -lt 4 ]; do
-  epoch=$((epoch + 1))
-  echo "weights of $epoch" >"$JOBFERRY_CKPT_DIR/.new"
-  mv "$JOBFERRY_CKPT_DIR/.new" "$JOBFERRY_CKPT_DIR/model-${epoch}_1.pth"
-  echo "epoch $epoch done"
-  if [ "$epoch" -eq 2 ] && [ -n "$HANG" ]; then exec sleep 1000; fi
-done
-exit "$END"
-END
-chmod +x bin/scontrol trainer
+chmod +x bin/scontrol
 export PATH=$scratch/bin:$PATH SLURM_JOB_ID=42 SLURM_TMPDIR=$scratch/tmp
-export DATA_URL=$scratch/data TRAIN_URL=$scratch/out END=0 HANG=yes
+export DATA_URL=$scratch/data TRAIN_URL=$scratch/out
 
 grace=$(grep -o -e '--grace=[0-9]*' "$job" | cut -d = -f 2)
 ahead=$(sed -n 's/^#SBATCH --signal=B:USR1@//p' "$job")
@@ -36,7 +24,7 @@ check "it may be queued again" grep -qx '#SBATCH --requeue' "$job"
 
 # Starts the job and sends it a signal once the second checkpoint is out; sets code.
 stopped() { # LOG SIGNAL [all]: to its shell, or, as Slurm sends TERM, to all of its processes
-  setsid bash "$job" -- ./trainer >"$1" 2>&1 &
+  setsid bash "$job" -- "$trainer" >"$1" 2>&1 &
   local shell=$!
   for _ in $(seq 1 3000); do
     if grep -rqs model-2_1 out/.jobferry/manifest; then break; fi
@@ -51,17 +39,17 @@ check "told, it ends with 0, for it is queued again" test "$code" -eq 0
 check "scontrol was asked once" test "$(cat asked 2>/dev/null)" = "requeue 42"
 rm -f asked
 rm -rf tmp/* # another node
-HANG='' expect 0 'epoch 4 done' bash "$job" -- ./trainer
+HANG=no expect 0 'epoch 4 done' bash "$job" -- "$trainer"
 check "it went on where it was" sh -c "! grep -q '^epoch [12] done' '$output'"
 check "finished, it is not queued again" absent asked
 check "finished, it leaves nothing on the node" absent tmp/jobferry-42
-END=3 HANG='' TRAIN_URL=$scratch/failed expect 3 'epoch 4 done' bash "$job" -- ./trainer
+END=3 HANG=no TRAIN_URL=$scratch/failed expect 3 'epoch 4 done' bash "$job" -- "$trainer"
 check "failed, it is not queued again" absent asked
 rm -rf out
 stopped log2 TERM all
 check "preempted or cancelled, it ends with 75" test "$code" -eq 75
 check "and leaves it to Slurm whether it is queued again" absent asked
-HANG='' expect 0 'epoch 4 done' bash "$job" -- ./trainer
+HANG=no expect 0 'epoch 4 done' bash "$job" -- "$trainer"
 check "if so, it goes on where it was" sh -c "! grep -q '^epoch [12] done' '$output'"
 rm -rf out
 SCONTROL_CODE=1 stopped log3 USR1

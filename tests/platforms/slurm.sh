@@ -109,21 +109,9 @@ jobferry ls "$TRAIN_URL/ckpt/" | grep lenet-20_ >/dev/null || fail "no checkpoin
 said "$start"
 
 # ---- a COMMAND that hangs after its second checkpoint until it is told, and ends with its fourth
-cat >trainer <<'END'
-#!/bin/sh
-epoch=$JOBFERRY_RESUME_EPOCH
-while [ "$epoch" -lt 4 ]; do
-  epoch=$((epoch + 1))
-  echo "weights of $epoch" >"$JOBFERRY_CKPT_DIR/.new"
-  mv "$JOBFERRY_CKPT_DIR/.new" "$JOBFERRY_CKPT_DIR/model-${epoch}_1.pth"
-  echo "epoch $epoch done"
-  if [ "$epoch" -eq 2 ] && [ "$JOBFERRY_ATTEMPT" = 1 ]; then exec sleep 1000; fi
-done
-END
-chmod +x trainer
 begin() { # NAME OPTION…: sets id; returns once its second checkpoint is out
   export DATA_URL=s3://data/MNIST TRAIN_URL=s3://out/$1
-  id=$(sbatch --parsable "${@:2}" job.sbatch -- ./trainer)
+  id=$(sbatch --parsable "${@:2}" job.sbatch -- "$here/../slurm_trainer.sh")
   for _ in $(seq 1 300); do
     ! jobferry ls "$TRAIN_URL/ckpt/" 2>/dev/null | grep model-2_1 >/dev/null || return 0
     sleep 0.2
