@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What goes over the wire and what is told of it: proxies of the environment, --verbose without
-# secrets, each option that is a header, signatures in URLs. $1: the binary, $2: hostile_store, which here is a proxy and a store.
+# secrets, each option that is a header, signatures in URLs. $1: the binary, $2: hostile_store, which here
+# is a proxy and a store.
 set -u
 jobferry=$1
 hostile_store=$2
@@ -55,7 +56,6 @@ for words in 'cat s3://bucket/nothing' 'cp s3://bucket/nothing x' 'stat s3://buc
 done
 expect 0 '' "$jobferry" ls -r "${keys[@]}" --server="$here" s3://bucket/some
 check "without --verbose no request is told" bash -c "! grep -q GET '$output'"
-
 
 # ---- options that are headers: each alone, of each command that makes objects, in both dialects
 kill "$store"
