@@ -226,7 +226,9 @@ whole() { # FOLDER FROM: its files are
     [ ! -e "$file" ] || cmp "$file" "$2/${file##*/}" || return 1
   done
 }
-device_error='Input/output error|No space left on device'
+# Of which the last is ext4's own answer, once its journal has met the error: nothing can be removed then, either.
+device_error='Input/output error|No space left on device|Read-only file system'
+nothing_left() { [ -z "$(find "$1" -type f)" ] || { ! touch "$1/other" && [ -z "$(find "$1" -type f ! -name '*.part')" ]; }; }
 mkdir lots
 for i in $(seq 160); do head -c 256k /dev/urandom >"lots/f$i"; done
 expect 0 '' "$jobferry" cp -r lots $b/lots
@@ -234,7 +236,7 @@ if device ext4 34m 2>/dev/null; then
   # Writing is well, and so is reading again; the device says no later.
   expect 73 "(sync|write) $disk/big: ($device_error)" "$jobferry" cp $b/big "$disk/big"
   one_line
-  check "nothing is left" test -z "$(find "$disk" -type f)"
+  check "nothing is left" nothing_left "$disk"
   device ext4 34m
   expect 0 'copied 3' "$jobferry" cp -r few "$disk/few"
   expect 73 "$disk/lots.*: ($device_error)" "$jobferry" cp --json -r $b/lots "$disk/lots"
