@@ -22,6 +22,7 @@ struct list_server_options {
     bool is_version1;        /* list-type is refused (400), as on a file system of OBS */
     bool goes_back;          /* start-after gives keys before it, too */
     bool says_more;          /* the last page, too, and its token leads to itself */
+    unsigned pause_ms;       /* each answer takes so long */
     size_t gather; /* an answer waits for so many requests at once, once; 0: it does not */
 };
 
