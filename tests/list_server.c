@@ -126,9 +126,11 @@ static void arrive(struct list_server *server, bool by_after, bool stalls)
     while (stalls && !server->is_ending) {
         pthread_cond_wait(&server->changed, &server->lock);
     }
-    pthread_mutex_unlock(&server->lock);
-    nanosleep(&(struct timespec){.tv_nsec = server->options.pause_ms * 1000000L}, NULL);
-    pthread_mutex_lock(&server->lock);
+    if (server->options.pause_ms > 0) { /* to sleep for nothing takes a while, too */
+        pthread_mutex_unlock(&server->lock);
+        nanosleep(&(struct timespec){.tv_nsec = server->options.pause_ms * 1000000L}, NULL);
+        pthread_mutex_lock(&server->lock);
+    }
     server->now--;
     pthread_mutex_unlock(&server->lock);
 }
