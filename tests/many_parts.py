@@ -3,7 +3,7 @@
 
 By hand. S3 takes 10,000 parts an object at most, of 5 MiB at least: a file of 10,000 times PART_MIB
 (5) and one byte needs larger parts than --part_size asks for. The file is a hole, and the store that
-is made for it keeps of each part its size and CRC-32 alone, and refuses what S3 would refuse.
+is made for it keeps of each part its size alone, and refuses what S3 would refuse.
 """
 
 import base64
@@ -20,11 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 
 MIB = 1 << 20
 PARTS_MAX = 10000
-PIECE = MIB
 
 
 class Store(http.server.BaseHTTPRequestHandler):
-    """One upload to one key; what came is in the server: parts, a dict of number to (size, ETag)."""
+    """One upload to one key; what came is in the server: parts, a dict of number to size."""
 
     protocol_version = "HTTP/1.1"
 
@@ -40,9 +39,9 @@ class Store(http.server.BaseHTTPRequestHandler):
         self.answer(400, f"<Error><Code>{code}</Code></Error>".encode())
 
     def body(self):
-        left, crc, piece = int(self.headers["Content-Length"] or 0), 0, memoryview(bytearray(PIECE))
+        left, crc, piece = int(self.headers["Content-Length"] or 0), 0, memoryview(bytearray(MIB))
         while left > 0:
-            got = self.rfile.readinto(piece[: min(left, PIECE)])
+            got = self.rfile.readinto(piece[: min(left, MIB)])
             if not got:
                 raise ConnectionError("body cut")
             crc = zlib.crc32(piece[:got], crc)
@@ -53,14 +52,13 @@ class Store(http.server.BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         number = int(query["partNumber"][0])
         crc = self.body()
-        tag = f'"{crc:08x}"'
         sum_given = self.headers["x-amz-checksum-crc32"]
         if not 1 <= number <= PARTS_MAX:
             return self.refuse("InvalidArgument")
         if sum_given and base64.b64decode(sum_given) != struct.pack(">I", crc):
             return self.refuse("BadDigest")
-        self.server.parts[number] = (int(self.headers["Content-Length"]), tag)
-        return self.answer(200, ETag=tag)
+        self.server.parts[number] = int(self.headers["Content-Length"])
+        return self.answer(200, ETag=f'"{crc:08x}"')
 
     def do_POST(self):
         query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
@@ -71,7 +69,7 @@ class Store(http.server.BaseHTTPRequestHandler):
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         listed = re.findall(r"<Part>.*?</Part>", text, re.S)
         numbers = [int(re.search(r"<PartNumber>(\d+)", part)[1]) for part in listed]
-        sizes = [self.server.parts[number][0] for number in numbers]
+        sizes = [self.server.parts[number] for number in numbers]
         if numbers != sorted(set(numbers)):
             return self.refuse("InvalidPartOrder")
         if any(size < 5 * MIB for size in sizes[:-1]):
@@ -103,7 +101,7 @@ def main():
                            AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
         command = [jobferry, "cp", f"--part_size={part}MiB", "--unsigned_payload"]
         subprocess.run([*command, f"{folder}/hole", "s3://bucket/hole"], env=environment, check=True)
-    sizes = sorted({size for size, _ in server.parts.values()})
+    sizes = sorted(set(server.parts.values()))
     print(f"{size} bytes in {server.completed} parts of {sizes} bytes")
     assert server.whole == size and server.completed == len(server.parts) <= PARTS_MAX
 
